@@ -1,0 +1,1 @@
+"""Central storage: verify again, store, have the vault open the key, receipt."""

@@ -1,0 +1,1 @@
+"""The central's devices and libraries, one a file, no decisions inside."""

@@ -1,0 +1,1 @@
+"""The central's loops, which ask the core what to do, do it, and tell the core what happened."""

@@ -1,0 +1,121 @@
+"""Keeps what does not verify: apart from evidence, with what was found written beside it, never replacing anything.
+
+The same bad bytes are stored once, however often they come. When they came twice they are what the dock has, and are
+not asked for again; the first time they are, since what the dock reads again from the camera may be better.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from dockd.central.app.judging import key_of
+from dockd.central.core.assess import Assessment
+from dockd.central.core.names import quarantine_object
+from dockd.central.errors import ObjectExists
+from dockd.central.ports import (
+    Catalogue,
+    Clock,
+    EventFields,
+    Kept,
+    ObjectStore,
+    OnEvent,
+    QuarantineCause,
+    QuarantineRow,
+)
+from protocol.layout import CHAIN_NAME
+from protocol.offload.messages import Description
+
+_SETTLED_ARRIVALS: Final = 2
+_PIECE_SIZE_BYTES: Final = 1024 * 1024
+
+
+class Quarantine:
+    """The part of the store that holds bytes which are not accepted."""
+
+    def __init__(self, *, store: ObjectStore, catalogue: Catalogue, clock: Clock, on_event: OnEvent) -> None:
+        """Take where the bytes go, and where they are written down."""
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+        self._on_event = on_event
+
+    def take(
+        self, description: Description, staged: Path, assessment: Assessment, *, cause: QuarantineCause = "file"
+    ) -> Kept:
+        """Keep staged bytes apart; durable on return, and ``staged`` is moved or removed."""
+        name = quarantine_object(description, _sha256(pieces_of(staged)))
+        try:
+            self._store.adopt(staged, name)
+        except ObjectExists:
+            self._store.settle(name)
+            staged.unlink()  # the same bytes, which came before
+        return self._write_down(description, name, assessment, cause)
+
+    def take_object(self, description: Description, object_name: str, assessment: Assessment) -> None:
+        """Move an object out of its place, which is needed for the true file."""
+        name = quarantine_object(description, _sha256(self._store.pieces(object_name)))
+        if self._store.size_bytes(name) is not None:
+            name = f"{name}-{self._clock.unix_ms()}"
+        self._store.move(object_name, name)
+        self._write_down(description, name, assessment, "file")
+
+    def settled(self, description: Description) -> Kept | None:
+        """Return what there is to say of a described file that need not be sent again; None for any other."""
+        key = key_of(description)
+        for row in self._catalogue.quarantined(key):
+            if (row.name, row.identity) != (description.name, description.identity):
+                continue
+            is_chain_bad = row.cause == "shift" and self._catalogue.shift(key) is None
+            if is_chain_bad or (row.cause == "file" and row.arrival_count >= _SETTLED_ARRIVALS):
+                return _held(row.reason)
+        return None
+
+    def has_chain(self, description: Description) -> bool:
+        """Say whether a chain of the file's shift is in quarantine."""
+        return any(row.name == CHAIN_NAME for row in self._catalogue.quarantined(key_of(description)))
+
+    def _write_down(self, description: Description, name: str, assessment: Assessment, cause: QuarantineCause) -> Kept:
+        now_ms = self._clock.unix_ms()
+        reason = str(assessment.reason)
+        self._store.put(f"{name}.json", _findings_json(description, assessment, now_ms), can_replace=True)
+        self._catalogue.quarantine(
+            QuarantineRow(key_of(description), description.name, description.identity, name, reason, cause, 1, now_ms)
+        )
+        self._on_event("quarantined", {**file_fields(description), "object": name, "reason": reason})
+        return _held(reason)
+
+
+def pieces_of(file: Path) -> Iterable[bytes]:
+    """Yield a local file's bytes."""
+    with file.open("rb", buffering=0) as stream:
+        while piece := stream.read(_PIECE_SIZE_BYTES):
+            yield piece
+
+
+def file_fields(description: Description) -> EventFields:
+    """Return the fields of an event about a file."""
+    return {"camera": description.camera_id.hex(), "shift": description.shift_id.hex(), "file": description.name}
+
+
+def _held(reason: str) -> Kept:
+    return Kept((), f"quarantined: {reason}")
+
+
+def _sha256(pieces: Iterable[bytes]) -> bytes:
+    hashed = hashlib.sha256()
+    for piece in pieces:
+        hashed.update(piece)
+    return hashed.digest()
+
+
+def _findings_json(description: Description, assessment: Assessment, now_ms: int) -> bytes:
+    findings = [{"class": finding.finding_class, **finding.model_dump(mode="json")} for finding in assessment.findings]
+    value = {
+        **file_fields(description),
+        "reason": assessment.reason,
+        "received_at_ms": now_ms,
+        "findings": findings,
+    }
+    return json.dumps(value, indent=2).encode()

@@ -1,0 +1,185 @@
+"""Makes receipts: once each, only for what is stored whole, and for a recording only when the vault has opened its key
+box (I3).
+
+A receipt is signed, then written into the catalogue with whatever completed it, then put beside its shift as an object,
+and only then shown to anyone. What was signed and not written is forgotten: nobody has seen it.
+"""
+
+from dataclasses import dataclass, replace
+
+from dockd.central.core.names import ENROLMENT_NAME, POLICY_NAME, file_object, object_in, receipt_name
+from dockd.central.core.receipting import Issuer, camera_hold, chain_receipt, missing_files, recording_receipt
+from dockd.central.errors import ObjectExists, VaultAway
+from dockd.central.ports import (
+    Catalogue,
+    Change,
+    Clock,
+    Entropy,
+    FileRow,
+    Kept,
+    ObjectStore,
+    OnEvent,
+    ReceiptRow,
+    RecordingRow,
+    ShiftKey,
+    ShiftRow,
+    Vault,
+)
+from protocol.errors import PeerError
+from protocol.keys import EntryKey
+from protocol.layout import key_box_name
+from protocol.policy import TrustedPolicy, verify_enrolment, verify_policy
+from protocol.receipt import Receipt, receipt_hash, sign_receipt
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What can be receipted now, or why a receipt that could be there is held."""
+
+    receipts: tuple[ReceiptRow, ...] = ()
+    opened: tuple[RecordingRow, ...] = ()
+    held_reason: str | None = None
+
+
+class ReceiptMaker:
+    """Decides by the catalogue and the vault, signs with central's key."""
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        catalogue: Catalogue,
+        vault: Vault,
+        central_key: EntryKey,
+        policy: TrustedPolicy,
+        clock: Clock,
+        entropy: Entropy,
+        on_event: OnEvent,
+    ) -> None:
+        """Take what receipts are made from. ``central_key`` is one that the policy names."""
+        self._store = store
+        self._catalogue = catalogue
+        self._vault = vault
+        self._policy = policy
+        self._issuer = Issuer(central_key, policy.policy)
+        self._clock = clock
+        self._entropy = entropy
+        self._on_event = on_event
+
+    def enrolled_key(self, camera_id: bytes) -> bytes | None:
+        """Return an enrolled camera's device key; None for a camera whose enrolment is not there or does not hold."""
+        camera = self._catalogue.camera(camera_id)
+        if camera is None or camera.enrolment is None:
+            return None
+        try:
+            return verify_enrolment(camera.enrolment, self._policy.policy).camera_key
+        except PeerError:
+            return None
+
+    def complete(self, change: Change, file: FileRow) -> None:
+        """Write ``change``, which stores ``file``, and in the same transaction the receipts that become due with it."""
+        shift = change.shift or self._catalogue.shift(file.key)
+        assert shift is not None
+        due = self._due(shift, file, stored={file.name})
+        self._apply(replace(change, opened=due.opened, receipts=due.receipts))
+
+    def answer(self, file: FileRow) -> Kept:
+        """Return what covers a stored file, made now if it can be made now."""
+        shift = self._catalogue.shift(file.key)
+        assert shift is not None
+        due = self._due(shift, file, stored=set())
+        if due.receipts or due.opened:
+            self._apply(Change(opened=due.opened, receipts=due.receipts))
+        self.publish()
+        if due.held_reason is not None:
+            self._on_event("held", {**_shift_fields(file.key), "file": file.name, "reason": due.held_reason})
+        covering = [row for row in self._catalogue.receipts(file.key) if row.recording_id == file.recording_id]
+        return Kept(tuple(row.signed for row in covering), due.held_reason)
+
+    def publish(self) -> None:
+        """Put every receipt of the outbox beside its shift, durable on return."""
+        for row in self._catalogue.outbox():
+            shift = self._catalogue.shift(row.key)
+            assert shift is not None
+            self._furnish(shift)
+            name = object_in(shift, receipt_name(row.receipt_hash))
+            try:
+                self._store.put(name, row.signed)
+            except ObjectExists:
+                self._store.settle(name)
+            self._catalogue.published(row)
+
+    def _apply(self, change: Change) -> None:
+        self._catalogue.apply(change)
+        for row in change.receipts:
+            recording = None if row.recording_id is None else row.recording_id.hex()
+            fields = {**_shift_fields(row.key), "recording": recording, "receipt": row.receipt_hash.hex()}
+            self._on_event("receipted", fields)
+
+    def _due(self, shift: ShiftRow, file: FileRow, *, stored: set[str]) -> _Due:
+        """Return what can be receipted of what ``file`` belongs to; ``stored`` counts as stored beside the catalogue's
+        files.
+        """
+        if any(row.recording_id == file.recording_id for row in self._catalogue.receipts(shift.key)):
+            return _Due()
+        hold = camera_hold(self._catalogue.camera(shift.key.camera_id), self._policy.policy)
+        if file.recording_id is None:
+            return _Due(held_reason=hold) if hold is not None else _Due(receipts=(self._chain_row(shift),))
+        rows = self._catalogue.recordings(shift.key)
+        recording = next(row for row in rows if row.recording_id == file.recording_id)
+        stored = stored | {row.name for row in self._catalogue.files(shift.key)}
+        if missing_files(recording, stored):
+            return _Due()
+        if hold is None and not recording.is_key_box_opened:
+            hold = self._vault_hold(shift, recording)
+        if hold is not None:
+            return _Due(held_reason=hold)
+        return _Due(receipts=(self._recording_row(shift, recording),), opened=(recording,))
+
+    def _vault_hold(self, shift: ShiftRow, recording: RecordingRow) -> str | None:
+        """Have the vault open the stored key box; say why it cannot."""
+        name = key_box_name(recording.recording_id)
+        place = FileRow(shift.key, name, "key-box", recording.recording_id, 0, b"", 0)
+        key_box = b"".join(self._store.pieces(file_object(shift, place)))
+        try:
+            fault = self._vault.check(key_box, recording.content_key_commitment)
+        except VaultAway as error:
+            return f"the vault cannot be asked: {error}"
+        return None if fault is None else f"the vault cannot open the key box: {fault}"
+
+    def _chain_row(self, shift: ShiftRow) -> ReceiptRow:
+        receipt = chain_receipt(shift, self._issuer, receipt_id=self._entropy.take(16), now_ms=self._clock.unix_ms())
+        return self._signed(shift.key, None, receipt)
+
+    def _recording_row(self, shift: ShiftRow, recording: RecordingRow) -> ReceiptRow:
+        receipt = recording_receipt(
+            shift, recording, self._issuer, receipt_id=self._entropy.take(16), now_ms=self._clock.unix_ms()
+        )
+        return self._signed(shift.key, recording.recording_id, receipt)
+
+    def _signed(self, key: ShiftKey, recording_id: bytes | None, receipt: Receipt) -> ReceiptRow:
+        signed = sign_receipt(receipt, self._issuer.key)
+        return ReceiptRow(key, recording_id, receipt_hash(signed), signed)
+
+    def _furnish(self, shift: ShiftRow) -> None:
+        """Put policy and enrolment beside the chain, so that the folder verifies by itself."""
+        camera = self._catalogue.camera(shift.key.camera_id)
+        if camera is not None and camera.enrolment is not None:
+            self._put_newest(object_in(shift, ENROLMENT_NAME), camera.enrolment)
+        name = object_in(shift, POLICY_NAME)
+        if self._store.size_bytes(name) is not None:
+            there = verify_policy(b"".join(self._store.pieces(name)))
+            if there.policy.version > self._policy.policy.version:
+                return
+        self._put_newest(name, self._policy.signed_bytes)
+
+    def _put_newest(self, name: str, data: bytes) -> None:
+        size = self._store.size_bytes(name)
+        if size is None or size != len(data) or b"".join(self._store.pieces(name)) != data:
+            self._store.put(name, data, can_replace=True)
+        else:
+            self._store.settle(name)
+
+
+def _shift_fields(key: ShiftKey) -> dict[str, str | int | bool | None]:
+    return {"camera": key.camera_id.hex(), "shift": key.shift_id.hex()}

@@ -1,0 +1,1 @@
+"""The central's decisions: pure, values in and values out."""

@@ -1,0 +1,52 @@
+"""Names of central's objects.
+
+A shift's folder below `objects/` is what `sealcam-verify` takes: chain, media, policy, enrolment and receipts side by
+side. Key boxes stand apart, so that destroying them disposes of a recording while its folder is under retention
+(architecture.md, 5).
+"""
+
+from dockd.central.ports import FileRow, ShiftRow
+from protocol.layout import shift_folder_name
+from protocol.offload.messages import Description
+
+POLICY_NAME = "policy"
+ENROLMENT_NAME = "enrolment"
+
+
+def folder_of(description: Description) -> str:
+    """Return the name of the shift's folder."""
+    return shift_folder_name(description.shift_number, description.shift_id)
+
+
+def described_object(description: Description) -> str:
+    """Return the name of a described file's object."""
+    prefix = "keyboxes" if description.kind == "key-box" else "objects"
+    return f"{prefix}/{description.camera_id.hex()}/{folder_of(description)}/{description.name}"
+
+
+def shift_prefix(camera_id: bytes, folder: str) -> str:
+    """Return the folder of a shift's objects."""
+    return f"objects/{camera_id.hex()}/{folder}"
+
+
+def object_in(shift: ShiftRow, name: str) -> str:
+    """Return the name of an object beside a shift's chain."""
+    return f"{shift_prefix(shift.key.camera_id, shift.folder)}/{name}"
+
+
+def file_object(shift: ShiftRow, file: FileRow) -> str:
+    """Return the name of a stored file's object."""
+    if file.kind == "key-box":
+        return f"keyboxes/{shift.key.camera_id.hex()}/{shift.folder}/{file.name}"
+    return object_in(shift, file.name)
+
+
+def receipt_name(receipt_hash: bytes) -> str:
+    """Return the name of a receipt's file."""
+    return f"{receipt_hash.hex()[:16]}.receipt"
+
+
+def quarantine_object(description: Description, sha256: bytes) -> str:
+    """Return the name under which refused bytes are kept: one for each content, so that nothing replaces anything."""
+    folder = f"quarantine/{description.camera_id.hex()}/{folder_of(description)}"
+    return f"{folder}/{description.name}.{sha256.hex()}"

@@ -1,0 +1,50 @@
+"""Faults of central.
+
+What is learned about evidence is a finding, or a reason that stands beside the footage, never one of these.
+"""
+
+from dockd.shared.errors import DockdError, OperatingError
+
+
+class SettingsFault(OperatingError):
+    """The settings, or a file that they name, cannot be used."""
+
+
+class StoreFault(OperatingError):
+    """The object store cannot be used now; what it held before stands."""
+
+
+class StoreFull(StoreFault):
+    """The object store's disk has no room."""
+
+
+class ObjectExists(DockdError):
+    """An object of this name is there already; it was not touched."""
+
+
+class ObjectMissing(StoreFault):
+    """An object that the catalogue names is not there."""
+
+
+class StoreUncertain(DockdError):
+    """An fsync failed: what is durable is no longer known. The process ends, and the next one looks for itself."""
+
+
+class CatalogueFault(OperatingError):
+    """The catalogue is missing, locked, damaged, or of another version."""
+
+
+class VaultAway(OperatingError):
+    """The vault's process does not answer."""
+
+
+class VaultRefused(OperatingError):
+    """The vault answered that it cannot open this key box."""
+
+
+class EvidenceFault(OperatingError):
+    """What was asked for is not there, or its bytes are not those that the camera signed."""
+
+
+class StagedGone(OperatingError):
+    """A staged file is not where it was said to be, and was not kept either."""

@@ -1,0 +1,1 @@
+"""What station and central share: the MQTT connection, TLS, private files."""

@@ -1,0 +1,1 @@
+"""The docking station: verify the custody of docked cameras, hold their footage, offload it."""

@@ -1,0 +1,1 @@
+"""The station's devices and libraries, one a file, no decisions inside."""

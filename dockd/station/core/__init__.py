@@ -1,0 +1,1 @@
+"""The station's decisions: pure, values in and values out."""

@@ -1,0 +1,1 @@
+"""The camera's decisions: pure, values in and values out."""

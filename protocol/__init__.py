@@ -1,0 +1,1 @@
+"""The evidence format, its wires and its verifier. Imports nothing of Sealcam's other packages."""

@@ -1,0 +1,222 @@
+"""The whole verdict on what was given: policy, enrolment, chains, media, receipts (spec/05-verdict.md, 5.2 and 5.4).
+
+Pure: the caller reads files and feeds media through `MediaVerifier`; here everything is put together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from protocol.errors import PeerError
+from protocol.keys import camera_id
+from protocol.policy import Policy, TrustedPolicy, verify_enrolment, verify_policy
+from protocol.receipt import ChainSubject, Receipt, RecordingSubject, verify_receipt
+from protocol.verdict import Finding, Place, RecordingVerdict, Verdict, VerdictWord, verdict_word
+from protocol.verify.chain import ChainReport
+from protocol.verify.recordings import RecordingView
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReport:
+    """What policy and enrolment say, and the camera's key when they hold."""
+
+    policy: TrustedPolicy | None
+    camera_key: bytes | None
+    is_root_confirmed: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftEvidence:
+    """One shift as far as it was read: its chain's report, what its media files showed, and its receipts."""
+
+    report: ChainReport
+    findings: tuple[Finding, ...]
+    receipts: tuple[bytes, ...]
+    trust: TrustReport
+
+
+def judge_trust(*, signed_policy: bytes | None, enrolment: bytes | None, root_fingerprint: bytes | None) -> TrustReport:
+    """Check policy and enrolment; ``root_fingerprint`` comes from the reader, apart from the evidence."""
+    if signed_policy is None:
+        return TrustReport(None, None, False, (_issuer("policy-missing", "policy", "no signed policy is at hand"),))
+    try:
+        policy = verify_policy(signed_policy)
+    except PeerError as error:
+        return TrustReport(None, None, False, (_issuer("policy-invalid", "policy", str(error)),))
+    findings: list[Finding] = []
+    found = policy.root.fingerprint
+    is_confirmed = root_fingerprint == found
+    if root_fingerprint is None:
+        findings.append(
+            _issuer(
+                "root-unconfirmed", "policy", f"compare root fingerprint {found.hex()} with the agency's published one"
+            )
+        )
+    elif not is_confirmed:
+        findings.append(
+            _issuer("root-mismatch", "policy", f"root fingerprint {found.hex()}, {root_fingerprint.hex()} expected")
+        )
+    camera_key, finding = _enrolled_key(enrolment, policy.policy)
+    if finding is not None:
+        findings.append(finding)
+    return TrustReport(policy, camera_key, is_confirmed, tuple(findings))
+
+
+def _enrolled_key(enrolment: bytes | None, policy: Policy) -> tuple[bytes | None, Finding | None]:
+    if enrolment is None:
+        return None, _issuer("enrolment-missing", "enrolment", "no enrolment of the camera is at hand")
+    try:
+        camera_key = verify_enrolment(enrolment, policy).camera_key
+    except PeerError as error:
+        return None, _issuer("enrolment-invalid", "enrolment", str(error))
+    if camera_id(camera_key) in policy.revoked_cameras:
+        return camera_key, _issuer("camera-revoked", "enrolment", "the policy revokes this camera")
+    return camera_key, None
+
+
+def _issuer(kind: str, file: str, text: str) -> Finding:
+    return Finding(kind=kind, place=Place(file=file), text=text)
+
+
+def receipt_contradiction(receipt: Receipt, report: ChainReport) -> str | None:
+    """Say in which point a receipt is not true of this chain; None when it is (spec/04-trust.md, 4.5, points 2 and 3)."""
+    if receipt.shift_id != report.shift_id:
+        return f"it is about shift {receipt.shift_id.hex()}"
+    if receipt.camera_id != camera_id(report.camera_key):
+        return f"it is about camera {receipt.camera_id.hex()}"
+    if (receipt.head_sequence, receipt.head_hash) != (report.head_sequence, report.head_hash):
+        return f"its head is entry {receipt.head_sequence}, the chain's is entry {report.head_sequence} or another"
+    subject = receipt.subject
+    if isinstance(subject, ChainSubject):
+        return None if subject.size_bytes == report.size_bytes else f"chain of {subject.size_bytes} bytes"
+    recording = next((view for view in report.recordings if view.recording_id == subject.recording_id), None)
+    if recording is None:
+        return f"recording {subject.recording_id.hex()} is not in this chain"
+    return None if subject == recording_subject(recording) else "it describes the recording otherwise than the chain"
+
+
+def recording_subject(recording: RecordingView) -> RecordingSubject | None:
+    """Return what a receipt must say of a recording; None while it has no opening or no end."""
+    if recording.opened is None or recording.ending_head_hash is None:
+        return None
+    return RecordingSubject(
+        kind="recording",
+        recording_id=recording.recording_id,
+        chunk_count=len(recording.chunks),
+        media=recording.media,
+        ending_head_hash=recording.ending_head_hash,
+        key_box_hash=recording.opened.key_box_hash,
+    )
+
+
+def judge(shifts: Sequence[ShiftEvidence], *, findings: Sequence[Finding] = ()) -> Verdict:
+    """Return the verdict on everything; ``findings`` are those about files that belong to no shift."""
+    everything: list[Finding] = list(findings)
+    recordings: list[RecordingVerdict] = []
+    receipt_count = 0
+    for shift in shifts:
+        # Shifts of one agency share their policy's findings: each is said once.
+        everything += [finding for finding in shift.trust.findings if finding not in everything]
+        everything += [*shift.report.findings, *shift.findings]
+        receipted, has_anchor, good_count, receipt_findings = _receipts_of(shift)
+        everything += receipt_findings
+        receipt_count += good_count
+        for view in shift.report.recordings:
+            recordings.append(_recording_verdict(shift.report, view, receipted, has_anchor))
+    roots = {None if shift.trust.policy is None else shift.trust.policy.root.fingerprint for shift in shifts}
+    root = next(iter(roots)) if len(roots) == 1 else None
+    word = verdict_word(everything, has_chain=bool(shifts))
+    assurance = min((recording.assurance for recording in recordings), default=0)
+    return Verdict(
+        verdict=word,
+        assurance=assurance,
+        sentence=_sentence(word, assurance, recordings, everything),
+        findings=tuple(everything),
+        recordings=tuple(recordings),
+        shift_count=len(shifts),
+        entry_count=sum(shift.report.entry_count for shift in shifts),
+        receipt_count=receipt_count,
+        root_fingerprint=None if root is None else root.hex(),
+        is_root_confirmed=bool(shifts) and all(shift.trust.is_root_confirmed for shift in shifts),
+    )
+
+
+def _receipts_of(shift: ShiftEvidence) -> tuple[set[bytes], bool, int, list[Finding]]:
+    """Return receipted recordings, whether the chain's head is anchored, the count of good receipts, and findings."""
+    report, trust = shift.report, shift.trust
+    receipted: set[bytes] = set()
+    has_anchor, good_count = False, 0
+    findings: list[Finding] = []
+    place = Place(shift_id=report.shift_id.hex())
+    for signed in shift.receipts:
+        if trust.policy is None:
+            break
+        try:
+            receipt = verify_receipt(signed, trust.policy.policy)
+        except PeerError as error:
+            findings.append(Finding(kind="receipt-invalid", place=place, text=str(error)))
+            continue
+        contradiction = receipt_contradiction(receipt, report)
+        if contradiction is not None:
+            findings.append(
+                Finding(
+                    kind="receipt-contradicts",
+                    place=place,
+                    text=f"a receipt is not true of this chain: {contradiction}",
+                )
+            )
+            continue
+        has_anchor = True
+        good_count += 1
+        if isinstance(receipt.subject, RecordingSubject):
+            receipted.add(receipt.subject.recording_id)
+    for view in report.recordings:
+        if view.recording_id not in receipted:
+            lacking = Place(shift_id=report.shift_id.hex(), recording_id=view.recording_id.hex())
+            findings.append(
+                Finding(
+                    kind="receipt-missing", place=lacking, text="no receipt of central is at hand for this recording"
+                )
+            )
+    return receipted, has_anchor, good_count, findings
+
+
+def _recording_verdict(
+    report: ChainReport, view: RecordingView, receipted: set[bytes], has_anchor: bool
+) -> RecordingVerdict:
+    return RecordingVerdict(
+        recording_id=view.recording_id.hex(),
+        shift_id=report.shift_id.hex(),
+        chunk_count=len(view.chunks),
+        duration_us=view.duration_us,
+        size_bytes=view.size_bytes,
+        pre_event_ms=0 if view.opened is None else view.opened.pre_event_ms,
+        has_receipt=view.recording_id in receipted,
+        assurance=0 if not has_anchor else 1 if view.is_after_unclean_resume else 2,
+    )
+
+
+_ASSURANCE_WORDS = {
+    3: "its shift was witnessed before it was recorded",
+    2: "anchored when the camera docked",
+    1: "recorded after the camera had stopped without warning in the same shift",
+    0: "no receipt of central is at hand",
+}
+
+
+def _sentence(word: VerdictWord, assurance: int, recordings: list[RecordingVerdict], findings: list[Finding]) -> str:
+    count = f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"
+    grave = [finding for finding in findings if finding.finding_class in ("altered", "incomplete")]
+    gaps = sum(finding.finding_class == "gap" for finding in findings)
+    basis = f"assurance {assurance}: {_ASSURANCE_WORDS[assurance]}"
+    match word:
+        case "unreadable":
+            return "No Sealcam chain could be read here."
+        case "altered or incomplete":
+            return f"Altered or incomplete: {len(grave)} findings over {count}; the first is {grave[0].sentence()}"
+        case "issuer unconfirmed":
+            return f"Nothing in {count} is altered or missing, but who issued them is not confirmed ({basis})."
+        case "authentic with signed gaps":
+            return f"Authentic with signed gaps: {count}, {gaps} gaps that the camera itself signed ({basis})."
+        case "authentic":
+            return f"Authentic: {count}, nothing altered and nothing missing ({basis})."
