@@ -48,3 +48,15 @@ class EvidenceFault(OperatingError):
 
 class StagedGone(OperatingError):
     """A staged file is not where it was said to be, and was not kept either."""
+
+
+class StagingFault(OperatingError):
+    """What arrives from docks cannot be staged now; what is staged already stands."""
+
+
+class StagingFull(StagingFault):
+    """The staging folder has no room, or no room for this dock."""
+
+
+class StagingUncertain(DockdError):
+    """A write or an fsync of a staged file failed. The process ends, and the next one takes what its journals say."""

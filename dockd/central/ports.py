@@ -58,6 +58,56 @@ class Keeper(Protocol):
         """
 
 
+class StagingDisk(Protocol):
+    """A folder of folders of plain files, which arriving files are staged on; names are made by the caller alone.
+
+    What makes, renames or removes is durable on return, and may be half done after a crash where it is said.
+    Every call that writes may raise StagingFull (earlier bytes stand) or StagingUncertain (an fsync or a write failed).
+    """
+
+    def folders(self) -> tuple[str, ...]:
+        """Return the names of all folders, sorted."""
+
+    def files(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the files of a folder, sorted; none where there is no such folder."""
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder; an existing one is fine."""
+
+    def write_once(self, folder: str, name: str, data: bytes) -> None:
+        """Make a file with this content, or replace it; after a crash it is the old or the new, never a part."""
+
+    def create(self, folder: str, name: str, size_bytes: int) -> None:
+        """Make a file of this size, with the room for all of it reserved. After a crash it may be there and short."""
+
+    def write(self, folder: str, name: str, offset_bytes: int, data: bytes | memoryview) -> None:
+        """Write all of ``data``; not durable before `sync`."""
+
+    def sync(self, folder: str, name: str) -> None:
+        """Return when what was written to the file would survive a power cut."""
+
+    def read(self, folder: str, name: str, offset_bytes: int, size_bytes: int) -> bytes:
+        """Return up to ``size_bytes`` bytes; fewer at the end of the file only."""
+
+    def size_bytes(self, folder: str, name: str) -> int | None:
+        """Return the size of a file; None when there is none."""
+
+    def rename_folder(self, folder: str, new_folder: str) -> None:
+        """Give a folder another name, which is free."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with its files; none is fine. After a crash some of the files may be left."""
+
+    def release(self, folder: str) -> None:
+        """Let go of what is held open in a folder, so that somebody else may move its files."""
+
+    def path(self, folder: str, name: str) -> Path:
+        """Return where a file is, for those who take it over."""
+
+    def free_bytes(self) -> int:
+        """Return how much room is left."""
+
+
 class Clock(Protocol):
     """Wall time, for people and for `stored_at_ms`; nothing is decided by it."""
 
@@ -92,12 +142,8 @@ class ObjectStore(Protocol):
     or another StoreFault; a call that writes may raise StoreUncertain (an fsync failed: end the process).
     """
 
-    def adopt(self, staged: Path, name: str) -> None:
-        """Make the file ``staged``, which stands below the store's own folder, the object ``name``: durable on return,
-        never a copy.
-
-        Raises:
-            ObjectExists: the name is taken; nothing was changed.
+    def name_of(self, staged: Path) -> str:
+        """Return the name of a staged file, which stands below the store's own folder and is an object like any other.
         """
 
     def put(self, name: str, data: bytes, *, can_replace: bool = False) -> None:
@@ -108,12 +154,15 @@ class ObjectStore(Protocol):
         """
 
     def move(self, name: str, new_name: str) -> None:
-        """Give an object another name, durable on return.
+        """Make an object's bytes durable, then give it another name, durable on return; nothing is copied.
 
         Raises:
             ObjectExists: the new name is taken; nothing was changed.
             ObjectMissing: there is no such object.
         """
+
+    def remove(self, name: str) -> None:
+        """Remove an object, durable on return; an absent one is fine."""
 
     def settle(self, name: str) -> None:
         """Make durable an object whose making a crash may have cut off.
@@ -132,7 +181,7 @@ class ObjectStore(Protocol):
             ObjectMissing: there is no such object, or it ends earlier.
         """
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str) -> Iterator[memoryview]:
         """Yield an object's bytes from its start, some megabytes at a time.
 
         Raises:

@@ -124,6 +124,12 @@ class CameraLink:
             return ()
         return self._dock(DockingEvent.SHIFT_CLOSED)
 
+    def hang_up(self, reason: str) -> Effects:
+        """Say goodbye before the program ends."""
+        if self._state is not State.OPEN:
+            return ()
+        return (Send(encode_message(Bye(session=session_of(self._transcript), reason=shorten(reason)))),)
+
     def on_listing(self, request: int, files: Iterable[ListedFile]) -> Effects:
         """Take the files of closed shifts that `MakeListing` asked for."""
         return self._serving.on_listing(request, files)

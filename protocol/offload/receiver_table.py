@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to it. The first seven come from the dock or from time, and can happen in every state but closed."""
+    """What can happen to it. The first seven, from the dock or from time, can happen in every state but closed."""
 
     OPEN = "open"
     OPEN_REPEATED = "open-repeated"
@@ -36,7 +36,6 @@ class Event(StrEnum):
 class Action(StrEnum):
     """What the machine does on the way."""
 
-    LOOK_UP = "look-up"
     STAGE = "stage"
     ANSWER = "answer"
     WRITE = "write"

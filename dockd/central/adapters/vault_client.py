@@ -4,7 +4,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from dockd.central.adapters.vault_wire import (
+from dockd.central.adapters.vault_wire import address_of, receive, send
+from dockd.central.core.vault_messages import (
     Checked,
     CheckRequest,
     Opened,
@@ -12,10 +13,7 @@ from dockd.central.adapters.vault_wire import (
     Refused,
     Reply,
     Request,
-    address_of,
     parse_reply,
-    receive,
-    send,
 )
 from dockd.central.errors import VaultAway, VaultRefused
 from dockd.central.ports import Vault

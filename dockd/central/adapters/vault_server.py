@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from dockd.central.adapters.vault_wire import Reply, address_of, receive, send
+from dockd.central.adapters.vault_wire import address_of, receive, send
+from dockd.central.core.vault_messages import Reply
 from dockd.central.errors import SettingsFault
 from protocol.errors import PeerError
 

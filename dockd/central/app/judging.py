@@ -14,7 +14,6 @@ from protocol.layout import CHAIN_NAME, FileName, parse_file_name
 from protocol.offload.messages import Description
 from protocol.verify.chain import ChainReport, ChainVerifier
 from protocol.verify.media import MediaVerifier
-from protocol.verify.recordings import RecordingView
 
 _REPORTS_MAX: Final = 4
 """Verified chains kept in memory: a dock sends a shift's files one after the other."""
@@ -38,7 +37,7 @@ class FileJudge:
         self._receipts = receipts
         self._reports: OrderedDict[ShiftKey, ChainReport] = OrderedDict()
 
-    def judge(self, description: Description, pieces: Iterable[bytes]) -> Judged:
+    def judge(self, description: Description, pieces: Iterable[memoryview]) -> Judged:
         """Return what the bytes of a described file are. For key boxes and media the shift's chain must be stored."""
         key = key_of(description)
         parsed = parsed_name(description)
@@ -65,7 +64,7 @@ class FileJudge:
     def _recording(self, key: ShiftKey, parsed: FileName) -> RecordingRow | None:
         return next((row for row in self._catalogue.recordings(key) if row.recording_id == parsed.recording_id), None)
 
-    def _verified(self, key: ShiftKey, pieces: Iterable[bytes]) -> ChainReport | None:
+    def _verified(self, key: ShiftKey, pieces: Iterable[memoryview]) -> ChainReport | None:
         verifier = ChainVerifier(camera_key=self._receipts.enrolled_key(key.camera_id))
         for piece in pieces:
             verifier.feed(piece)

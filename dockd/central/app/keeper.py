@@ -9,11 +9,11 @@ What does not verify is quarantined: kept with its findings, apart, never receip
 media are refused until the chain of their shift is there, since nothing else says what they should be.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from dockd.central.app.judging import FileJudge, Judged, key_of, parsed_name
-from dockd.central.app.quarantine import Quarantine, file_fields, pieces_of
+from dockd.central.app.quarantine import Quarantine
 from dockd.central.app.receipts import ReceiptMaker
 from dockd.central.core.assess import Assessment, recording_rows
 from dockd.central.core.names import described_object, folder_of
@@ -51,7 +51,6 @@ class StoringKeeper:
         self._catalogue = catalogue
         self._receipts = receipts
         self._clock = clock
-        self._on_event = on_event
         self._judge = FileJudge(store=store, catalogue=catalogue, receipts=receipts)
         self._quarantine = Quarantine(store=store, catalogue=catalogue, clock=clock, on_event=on_event)
 
@@ -59,14 +58,17 @@ class StoringKeeper:
         """Return what became of this very file; None when it is to be sent (again)."""
         row = self._row_of(description)
         if row is not None and (row.size_bytes, row.identity) == (description.size_bytes, description.identity):
-            return self._receipts.answer(row)
+            # An object that was lost since is asked for again, as long as somebody has it.
+            is_there = self._store.size_bytes(described_object(description)) == row.size_bytes
+            return self._receipts.answer(row) if is_there else None
         return self._quarantine.settled(description)
 
     def keep(self, description: Description, staged: Path) -> Kept:
         """Verify, store and receipt; or quarantine, with the reason as ``held_reason``."""
-        if not staged.is_file():
-            return self._kept_before(description, staged)
-        found_bytes = staged.stat().st_size
+        came = self._store.name_of(staged)
+        found_bytes = self._store.size_bytes(came)
+        if found_bytes is None:
+            return self._kept_before(description, came)
         if found_bytes != description.size_bytes:
             raise IntakeRefused(
                 f"{description.name} has {found_bytes} bytes, {description.size_bytes} expected",
@@ -74,44 +76,52 @@ class StoringKeeper:
             )
         row = self._row_of(description)
         if row is not None:
-            return self._kept_again(description, staged, row)
+            return self._kept_again(description, came, row)
         if description.kind != "chain" and self._catalogue.shift(key_of(description)) is None:
-            return self._without_chain(description, staged)
-        judged = self._judge.judge(description, pieces_of(staged))
+            return self._without_chain(description, came)
+        judged = self._judge.judge(description, self._store.pieces(came))
         if judged.assessment.is_mislabelled:
             raise IntakeRefused(str(judged.assessment.reason), section="spec/07-offload.md, 7.2")
         if judged.assessment.reason is not None:
-            return self._quarantine.take(description, staged, judged.assessment)
-        self._store.adopt(staged, described_object(description))
-        return self._receipts.answer(self._write_row(description, judged))
+            return self._quarantine.take(description, came, judged.assessment)
+        self._store.move(came, described_object(description))
+        return self._write_row(description, judged)[1]
 
-    def _kept_before(self, description: Description, staged: Path) -> Kept:
+    def _kept_before(self, description: Description, came: str) -> Kept:
         """A crash came between the renaming and the answer: what was staged is in its place, or in quarantine."""
         kept = self.receipts_for(description)
         if kept is None:
             raise StagedGone(
-                f"{staged} is not there",
+                f"{came} is not there",
                 expected="the whole file, as it arrived",
                 next_step="have the dock send it again",
             )
         return kept
 
-    def _kept_again(self, description: Description, staged: Path, row: FileRow) -> Kept:
+    def _kept_again(self, description: Description, came: str, row: FileRow) -> Kept:
         """A file under a name that is stored already: the same one, or another, and then both are kept."""
         name = described_object(description)
-        is_same_size = self._store.size_bytes(name) == staged.stat().st_size
-        if is_same_size and _is_equal(pieces_of(staged), self._store.pieces(name)):
-            staged.unlink()
+        stored_bytes = self._store.size_bytes(name)
+        is_same_size = stored_bytes == description.size_bytes
+        if is_same_size and _is_equal(self._store.pieces(came), self._store.pieces(name)):
+            self._store.remove(came)
             return self._receipts.answer(row)
-        findings = self._judge.judge(description, pieces_of(staged)).assessment.findings
+        judged = self._judge.judge(description, self._store.pieces(came))
+        if judged.assessment.reason is None and row.identity == description.identity:
+            # Only one content verifies under one identity: what is stored has changed since, and this mends it.
+            if stored_bytes is not None:
+                reason = "its bytes changed while it was stored; the true file came again"
+                self._quarantine.take(description, name, Assessment(reason))
+            self._store.move(came, name)
+            return self._receipts.answer(row)
         reason = f"another {description.kind} is stored under this name already; both are kept"
-        return self._quarantine.take(description, staged, Assessment(reason, findings))
+        return self._quarantine.take(description, came, Assessment(reason, judged.assessment.findings))
 
-    def _without_chain(self, description: Description, staged: Path) -> Kept:
+    def _without_chain(self, description: Description, came: str) -> Kept:
         """A key box or media whose shift has no accepted chain."""
         if self._quarantine.has_chain(description):
             reason = "the chain of its shift is in quarantine, and nothing else says what it should be"
-            return self._quarantine.take(description, staged, Assessment(reason), cause="shift")
+            return self._quarantine.take(description, came, Assessment(reason), cause="shift")
         raise IntakeRefused(
             f"{description.name} came before the chain of its shift; send the chain first",
             section="spec/07-offload.md, 7.6",
@@ -132,13 +142,13 @@ class StoringKeeper:
             judged = self._judge.judge(description, self._store.pieces(name))
             if judged.assessment.reason is None and found_bytes == description.size_bytes:
                 self._store.settle(name)
-                return self._write_row(description, judged)
+                return self._write_row(description, judged)[0]
         reason = "found under this name at central without being in the catalogue, and not the described file"
         findings = () if judged is None else judged.assessment.findings
-        self._quarantine.take_object(description, name, Assessment(reason, findings))
+        self._quarantine.take(description, name, Assessment(reason, findings))
         return None
 
-    def _write_row(self, description: Description, judged: Judged) -> FileRow:
+    def _write_row(self, description: Description, judged: Judged) -> tuple[FileRow, Kept]:
         """Write a durable file's row, and in the same transaction the receipts that it completes."""
         key, now_ms = key_of(description), self._clock.unix_ms()
         row = FileRow(
@@ -168,18 +178,15 @@ class StoringKeeper:
                 files=(row,),
             )
             self._judge.remember(key, judged.report)
-        self._receipts.complete(change, row)
-        self._on_event("stored", {**file_fields(description), "bytes": description.size_bytes})
-        return row
+        return row, self._receipts.complete(change, row)
 
 
-def _is_equal(first: Iterable[bytes], second: Iterable[bytes]) -> bool:
+def _is_equal(left: Iterator[memoryview], right: Iterator[memoryview]) -> bool:
     """Compare two streams that may be cut at different places."""
-    left, right = iter(first), iter(second)
-    one, other = memoryview(b""), memoryview(b"")
+    one = other = end = memoryview(b"")
     while True:
-        one = one or memoryview(next(left, b""))
-        other = other or memoryview(next(right, b""))
+        one = one or next(left, end)
+        other = other or next(right, end)
         size = min(len(one), len(other))
         if size == 0:
             return len(one) == len(other)

@@ -7,7 +7,6 @@ not asked for again; the first time they are, since what the dock reads again fr
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from dockd.central.app.judging import key_of
@@ -28,7 +27,6 @@ from protocol.layout import CHAIN_NAME
 from protocol.offload.messages import Description
 
 _SETTLED_ARRIVALS: Final = 2
-_PIECE_SIZE_BYTES: Final = 1024 * 1024
 
 
 class Quarantine:
@@ -42,24 +40,16 @@ class Quarantine:
         self._on_event = on_event
 
     def take(
-        self, description: Description, staged: Path, assessment: Assessment, *, cause: QuarantineCause = "file"
+        self, description: Description, name: str, assessment: Assessment, *, cause: QuarantineCause = "file"
     ) -> Kept:
-        """Keep staged bytes apart; durable on return, and ``staged`` is moved or removed."""
-        name = quarantine_object(description, _sha256(pieces_of(staged)))
+        """Move an object, staged or found in a place that is not its own, into quarantine; durable on return."""
+        apart = quarantine_object(description, _sha256(self._store.pieces(name)))
         try:
-            self._store.adopt(staged, name)
+            self._store.move(name, apart)
         except ObjectExists:
-            self._store.settle(name)
-            staged.unlink()  # the same bytes, which came before
-        return self._write_down(description, name, assessment, cause)
-
-    def take_object(self, description: Description, object_name: str, assessment: Assessment) -> None:
-        """Move an object out of its place, which is needed for the true file."""
-        name = quarantine_object(description, _sha256(self._store.pieces(object_name)))
-        if self._store.size_bytes(name) is not None:
-            name = f"{name}-{self._clock.unix_ms()}"
-        self._store.move(object_name, name)
-        self._write_down(description, name, assessment, "file")
+            self._store.settle(apart)
+            self._store.remove(name)  # the same bytes, which came before
+        return self._write_down(description, apart, assessment, cause)
 
     def settled(self, description: Description) -> Kept | None:
         """Return what there is to say of a described file that need not be sent again; None for any other."""
@@ -87,13 +77,6 @@ class Quarantine:
         return _held(reason)
 
 
-def pieces_of(file: Path) -> Iterable[bytes]:
-    """Yield a local file's bytes."""
-    with file.open("rb", buffering=0) as stream:
-        while piece := stream.read(_PIECE_SIZE_BYTES):
-            yield piece
-
-
 def file_fields(description: Description) -> EventFields:
     """Return the fields of an event about a file."""
     return {"camera": description.camera_id.hex(), "shift": description.shift_id.hex(), "file": description.name}
@@ -103,7 +86,7 @@ def _held(reason: str) -> Kept:
     return Kept((), f"quarantined: {reason}")
 
 
-def _sha256(pieces: Iterable[bytes]) -> bytes:
+def _sha256(pieces: Iterable[memoryview]) -> bytes:
     hashed = hashlib.sha256()
     for piece in pieces:
         hashed.update(piece)

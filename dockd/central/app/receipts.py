@@ -7,14 +7,16 @@ and only then shown to anyone. What was signed and not written is forgotten: nob
 
 from dataclasses import dataclass, replace
 
+from dockd.central.core.assess import subject_of
 from dockd.central.core.names import ENROLMENT_NAME, POLICY_NAME, file_object, object_in, receipt_name
-from dockd.central.core.receipting import Issuer, camera_hold, chain_receipt, missing_files, recording_receipt
+from dockd.central.core.receipting import Issuer, camera_hold, chain_receipt, files_of, missing_files, recording_receipt
 from dockd.central.errors import ObjectExists, VaultAway
 from dockd.central.ports import (
     Catalogue,
     Change,
     Clock,
     Entropy,
+    EventFields,
     FileRow,
     Kept,
     ObjectStore,
@@ -27,7 +29,7 @@ from dockd.central.ports import (
 )
 from protocol.errors import PeerError
 from protocol.keys import EntryKey
-from protocol.layout import key_box_name
+from protocol.layout import key_box_name, media_name
 from protocol.policy import TrustedPolicy, verify_enrolment, verify_policy
 from protocol.receipt import Receipt, receipt_hash, sign_receipt
 
@@ -76,20 +78,21 @@ class ReceiptMaker:
         except PeerError:
             return None
 
-    def complete(self, change: Change, file: FileRow) -> None:
+    def complete(self, change: Change, file: FileRow) -> Kept:
         """Write ``change``, which stores ``file``, and in the same transaction the receipts that become due with it."""
-        shift = change.shift or self._catalogue.shift(file.key)
-        assert shift is not None
+        shift = change.shift or self._shift(file.key)
         due = self._due(shift, file, stored={file.name})
         self._apply(replace(change, opened=due.opened, receipts=due.receipts))
+        return self._kept(file, due)
 
     def answer(self, file: FileRow) -> Kept:
         """Return what covers a stored file, made now if it can be made now."""
-        shift = self._catalogue.shift(file.key)
-        assert shift is not None
-        due = self._due(shift, file, stored=set())
-        if due.receipts or due.opened:
+        due = self._due(self._shift(file.key), file, stored=set())
+        if due.receipts:
             self._apply(Change(opened=due.opened, receipts=due.receipts))
+        return self._kept(file, due)
+
+    def _kept(self, file: FileRow, due: _Due) -> Kept:
         self.publish()
         if due.held_reason is not None:
             self._on_event("held", {**_shift_fields(file.key), "file": file.name, "reason": due.held_reason})
@@ -99,8 +102,7 @@ class ReceiptMaker:
     def publish(self) -> None:
         """Put every receipt of the outbox beside its shift, durable on return."""
         for row in self._catalogue.outbox():
-            shift = self._catalogue.shift(row.key)
-            assert shift is not None
+            shift = self._shift(row.key)
             self._furnish(shift)
             name = object_in(shift, receipt_name(row.receipt_hash))
             try:
@@ -109,8 +111,15 @@ class ReceiptMaker:
                 self._store.settle(name)
             self._catalogue.published(row)
 
+    def _shift(self, key: ShiftKey) -> ShiftRow:
+        shift = self._catalogue.shift(key)
+        assert shift is not None
+        return shift
+
     def _apply(self, change: Change) -> None:
         self._catalogue.apply(change)
+        for file in change.files:
+            self._on_event("stored", {**_shift_fields(file.key), "file": file.name, "bytes": file.size_bytes})
         for row in change.receipts:
             recording = None if row.recording_id is None else row.recording_id.hex()
             fields = {**_shift_fields(row.key), "recording": recording, "receipt": row.receipt_hash.hex()}
@@ -130,6 +139,9 @@ class ReceiptMaker:
         stored = stored | {row.name for row in self._catalogue.files(shift.key)}
         if missing_files(recording, stored):
             return _Due()
+        lost = self._lost(shift, recording)
+        if lost is not None:
+            return _Due(held_reason=f"{lost} was stored and is not there any more; it is asked for again")
         if hold is None and not recording.is_key_box_opened:
             hold = self._vault_hold(shift, recording)
         if hold is not None:
@@ -138,14 +150,24 @@ class ReceiptMaker:
 
     def _vault_hold(self, shift: ShiftRow, recording: RecordingRow) -> str | None:
         """Have the vault open the stored key box; say why it cannot."""
-        name = key_box_name(recording.recording_id)
-        place = FileRow(shift.key, name, "key-box", recording.recording_id, 0, b"", 0)
-        key_box = b"".join(self._store.pieces(file_object(shift, place)))
+        name = file_object(shift, key_box_name(recording.recording_id))
+        key_box = b"".join(self._store.pieces(name))
         try:
             fault = self._vault.check(key_box, recording.content_key_commitment)
         except VaultAway as error:
             return f"the vault cannot be asked: {error}"
         return None if fault is None else f"the vault cannot open the key box: {fault}"
+
+    def _lost(self, shift: ShiftRow, recording: RecordingRow) -> str | None:
+        """Return the name of a file of the recording that the store has no longer; its other files came earlier."""
+        sizes = {
+            media_name(recording.recording_id, file.number): file.size_bytes for file in subject_of(recording).media
+        }
+        for name in files_of(recording):
+            found_bytes = self._store.size_bytes(file_object(shift, name))
+            if found_bytes is None or found_bytes != sizes.get(name, found_bytes):
+                return name
+        return None
 
     def _chain_row(self, shift: ShiftRow) -> ReceiptRow:
         receipt = chain_receipt(shift, self._issuer, receipt_id=self._entropy.take(16), now_ms=self._clock.unix_ms())
@@ -167,11 +189,17 @@ class ReceiptMaker:
         if camera is not None and camera.enrolment is not None:
             self._put_newest(object_in(shift, ENROLMENT_NAME), camera.enrolment)
         name = object_in(shift, POLICY_NAME)
-        if self._store.size_bytes(name) is not None:
-            there = verify_policy(b"".join(self._store.pieces(name)))
-            if there.policy.version > self._policy.policy.version:
-                return
-        self._put_newest(name, self._policy.signed_bytes)
+        if self._policy_version(name) <= self._policy.policy.version:
+            self._put_newest(name, self._policy.signed_bytes)
+
+    def _policy_version(self, name: str) -> int:
+        """Return the version of the policy beside a shift; 0 where there is none that holds."""
+        if self._store.size_bytes(name) is None:
+            return 0
+        try:
+            return verify_policy(b"".join(self._store.pieces(name))).policy.version
+        except PeerError:
+            return 0
 
     def _put_newest(self, name: str, data: bytes) -> None:
         size = self._store.size_bytes(name)
@@ -181,5 +209,5 @@ class ReceiptMaker:
             self._store.settle(name)
 
 
-def _shift_fields(key: ShiftKey) -> dict[str, str | int | bool | None]:
+def _shift_fields(key: ShiftKey) -> EventFields:
     return {"camera": key.camera_id.hex(), "shift": key.shift_id.hex()}

@@ -4,7 +4,7 @@ It logs each opening with the reason given, never a key. It decides nothing abou
 socket's and its key's files. The socket stands in `dockd.central.adapters.vault_server`.
 """
 
-from dockd.central.adapters.vault_wire import (
+from dockd.central.core.vault_messages import (
     Checked,
     CheckRequest,
     Opened,

@@ -5,8 +5,8 @@ side. Key boxes stand apart, so that destroying them disposes of a recording whi
 (architecture.md, 5).
 """
 
-from dockd.central.ports import FileRow, ShiftRow
-from protocol.layout import shift_folder_name
+from dockd.central.ports import ShiftRow
+from protocol.layout import parse_file_name, shift_folder_name
 from protocol.offload.messages import Description
 
 POLICY_NAME = "policy"
@@ -34,11 +34,12 @@ def object_in(shift: ShiftRow, name: str) -> str:
     return f"{shift_prefix(shift.key.camera_id, shift.folder)}/{name}"
 
 
-def file_object(shift: ShiftRow, file: FileRow) -> str:
-    """Return the name of a stored file's object."""
-    if file.kind == "key-box":
-        return f"keyboxes/{shift.key.camera_id.hex()}/{shift.folder}/{file.name}"
-    return object_in(shift, file.name)
+def file_object(shift: ShiftRow, name: str) -> str:
+    """Return the name of the object of a shift's file: chain, media or key box."""
+    parsed = parse_file_name(name)
+    if parsed is not None and parsed.kind == "key-box":
+        return f"keyboxes/{shift.key.camera_id.hex()}/{shift.folder}/{name}"
+    return object_in(shift, name)
 
 
 def receipt_name(receipt_hash: bytes) -> str:

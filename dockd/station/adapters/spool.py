@@ -1,0 +1,176 @@
+"""The dock's disk as a folder (port `Spool`): spool/<camera_id>/<shift folder>/, plain files as on the card.
+
+A file is complete when `<name>.complete` stands beside it, made durable after the file's own bytes; receipts are kept as
+`<hash>.receipt`. Names come from the wire, so each is checked against `protocol.layout` before it becomes a path.
+"""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from dockd.station.errors import SpoolFull, SpoolUncertain
+from dockd.station.ports import ShiftPlace, Spool, SpooledFile
+from protocol.layout import parse_file_name, parse_shift_folder
+
+_COMPLETE_SUFFIX: Final = ".complete"
+_RECEIPT_SUFFIX: Final = ".receipt"
+_RECEIPT_NAME_DIGITS: Final = 16
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class FolderSpool:
+    """A spool below one root; files 0600, folders 0700. One writer for each file."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, which must exist."""
+        self._root = root
+
+    def open_shift(self, place: ShiftPlace) -> None:
+        """Make the shift's folder, durable; an existing one is fine."""
+        path = self._folder(place)
+        for folder in (path.parent, path):
+            try:
+                os.mkdir(folder, 0o700)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _fault(error, f"{folder.name} cannot be made") from error
+            _sync_folder(folder.parent)
+
+    def shifts(self) -> tuple[ShiftPlace, ...]:
+        """Return every shift in the spool, sorted."""
+        places = []
+        for camera in os.scandir(self._root):
+            if len(camera.name) == 32 and camera.is_dir(follow_symlinks=False):
+                found = [shift.name for shift in os.scandir(camera.path) if parse_shift_folder(shift.name) is not None]
+                places += [ShiftPlace(bytes.fromhex(camera.name), name) for name in found]
+        return tuple(sorted(places))
+
+    def files(self, place: ShiftPlace) -> tuple[SpooledFile, ...]:
+        """Return the files of a shift, sorted by name; none where the shift is unknown."""
+        path = self._folder(place)
+        if not path.is_dir():
+            return ()
+        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)}
+        return tuple(
+            SpooledFile(name, size, name + _COMPLETE_SUFFIX in sizes)
+            for name, size in sorted(sizes.items())
+            if parse_file_name(name) is not None
+        )
+
+    def append(self, place: ShiftPlace, name: str, offset_bytes: int, data: bytes) -> None:
+        """Add bytes at ``offset_bytes``, which must be the file's present size; not yet durable."""
+        path = self._file(place, name)
+        try:
+            with open(path, "ab", buffering=0, opener=_private) as file:
+                size = file.tell()
+                assert offset_bytes == size, f"{name}: bytes for {offset_bytes} where {size} are here"
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
+        except OSError as error:
+            raise _fault(error, f"{name} cannot be written") from error
+
+    def sync(self, place: ShiftPlace, name: str) -> None:
+        """Return when the file's bytes would survive a power cut."""
+        path = self._file(place, name)
+        _sync_file(path)
+        _sync_folder(path.parent)
+
+    def complete(self, place: ShiftPlace, name: str) -> None:
+        """Sync, then mark the file complete, durably. An empty file is made where none is."""
+        self.append(place, name, self._size(place, name), b"")
+        self.sync(place, name)
+        mark = self._file(place, name + _COMPLETE_SUFFIX, is_checked=False)
+        try:
+            mark.touch(0o600)
+        except OSError as error:
+            raise _fault(error, f"{name} cannot be marked complete") from error
+        _sync_folder(mark.parent)
+
+    def discard(self, place: ShiftPlace, name: str) -> None:
+        """Remove a file, its mark first: a mark never stands without the bytes that it speaks for."""
+        path = self._file(place, name)
+        for target in (path.with_name(name + _COMPLETE_SUFFIX), path):
+            target.unlink(missing_ok=True)
+            _sync_folder(path.parent)
+
+    def read(self, place: ShiftPlace, name: str, offset_bytes: int, size_bytes: int) -> bytes:
+        """Return up to ``size_bytes`` bytes; fewer at the end of the file only."""
+        with self._file(place, name).open("rb") as file:
+            file.seek(offset_bytes)
+            return file.read(size_bytes)
+
+    def add_receipt(self, place: ShiftPlace, receipt_hash: bytes, signed: bytes) -> None:
+        """Keep a receipt beside the shift, durable on return; the same one again is fine."""
+        name = receipt_hash.hex()[:_RECEIPT_NAME_DIGITS] + _RECEIPT_SUFFIX
+        path = self._file(place, name, is_checked=False)
+        if path.exists():
+            return
+        partial = path.with_suffix(".partial")
+        try:
+            with open(partial, "wb", opener=_private) as file:
+                file.write(signed)
+            _sync_file(partial)
+            os.rename(partial, path)
+        except OSError as error:
+            raise _fault(error, "a receipt cannot be kept") from error
+        _sync_folder(path.parent)
+
+    def receipts(self, place: ShiftPlace) -> tuple[bytes, ...]:
+        """Return the receipts kept for a shift."""
+        folder = self._folder(place)
+        return tuple(path.read_bytes() for path in sorted(folder.glob("*" + _RECEIPT_SUFFIX)))
+
+    def free_bytes(self) -> int:
+        """Return the bytes that can still be written."""
+        state = os.statvfs(self._root)
+        return state.f_bavail * state.f_frsize
+
+    def _size(self, place: ShiftPlace, name: str) -> int:
+        try:
+            return self._file(place, name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _folder(self, place: ShiftPlace) -> Path:
+        assert len(place.camera_id) == 16 and parse_shift_folder(place.folder) is not None, place
+        return self._root / place.camera_id.hex() / place.folder
+
+    def _file(self, place: ShiftPlace, name: str, *, is_checked: bool = True) -> Path:
+        assert not is_checked or parse_file_name(name) is not None, f"{name!r} is no name of a shift's file"
+        return self._folder(place) / name
+
+
+_: type[Spool] = FolderSpool
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    except OSError as error:
+        raise SpoolUncertain(f"{path.name}: fdatasync failed: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise SpoolUncertain(f"folder {path.name}: fsync failed: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _fault(error: OSError, what: str) -> SpoolFull | SpoolUncertain:
+    if error.errno in _FULL:
+        return SpoolFull(f"{what}: {error.strerror}")
+    return SpoolUncertain(f"{what}: {error.strerror}")

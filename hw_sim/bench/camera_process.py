@@ -1,0 +1,168 @@
+"""The camera of the bench, in a process of its own: the firmware as it is, over a simulated sensor, microphone and panel.
+
+It takes JSON lines on standard input: {"do": "press", "gesture": "double-press"}, {"do": "exposed", "begin_mono_ns": …,
+"end_mono_ns": …}, and ends in order when standard input ends or at SIGTERM. It says what happens as JSON lines.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from firmware.adapters.device_key_file import load_device_key
+from firmware.adapters.file_store import FileStore
+from firmware.adapters.os_entropy import OsEntropy
+from firmware.adapters.system_clock import SystemClock
+from firmware.adapters.trust_files import load_enrolment, load_policy
+from firmware.app.compose import build_recorder
+from firmware.app.dock_client import DockClient
+from firmware.errors import CameraSoftwareError
+from firmware.ports import EncodedAudio, EncodedFrame, Gesture
+from firmware.settings import CameraSettings
+from hw_sim.encoded import SimulatedCamera, SimulatedMicrophone
+from hw_sim.entropy import RecordingEntropy
+from hw_sim.officer import SimulatedIndicator, SimulatedPanel
+from hw_sim.scene import Scene
+from protocol.errors import SettingsError
+from protocol.settings import load_settings
+
+_WARM_UP_NS = 200_000_000
+
+
+class Speaker:
+    """Writes JSON lines, one at a time, from any thread."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        """Take where to write."""
+        self._stream, self._lock = stream, threading.Lock()
+
+    def say(self, name: str, fields: dict[str, object]) -> None:
+        """Say one event."""
+        line = json.dumps({"event": name, "mono_ns": time.monotonic_ns(), **fields})
+        with self._lock:
+            print(line, file=self._stream, flush=True)
+
+
+class Audit:
+    """Keeps what must never be found on a card: every value drawn as entropy, and the encoded stream."""
+
+    def __init__(self, folder: Path | None, entropy: RecordingEntropy) -> None:
+        """Write into ``folder``; None keeps nothing."""
+        self._folder, self._entropy = folder, entropy
+        self._stream = None if folder is None else (folder / "stream.bin").open("ab", buffering=0)
+
+    def tap(self, item: EncodedFrame | EncodedAudio) -> None:
+        """Keep an access unit or a block of sound."""
+        if self._stream is not None:
+            self._stream.write(item.data)
+
+    def save(self) -> None:
+        """Write what was drawn so far, one hex value a line."""
+        if self._folder is not None:
+            (self._folder / "secrets.hex").write_text("".join(f"{value.hex()}\n" for value in self._entropy.drawn))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the camera until it is told to end."""
+    options = _parser().parse_args(arguments)
+    speaker = Speaker(sys.stdout)
+    try:
+        settings = load_settings(options.settings.read_text(), str(options.settings), CameraSettings)
+        return _run(options, settings, speaker)
+    except (CameraSoftwareError, SettingsError, OSError) as error:
+        hint = f" {error.diagnosis()}" if isinstance(error, CameraSoftwareError) else ""
+        print(f"camera: {error}.{hint}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="camera_process", description=__doc__)
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--width-px", type=int, required=True)
+    parser.add_argument("--height-px", type=int, required=True)
+    parser.add_argument("--frame-rate-mhz", type=int, required=True)
+    parser.add_argument("--audit", type=Path, help="folder for what the search for secrets looks for")
+    return parser
+
+
+def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker) -> int:
+    clock = SystemClock(utc_source=settings.utc_source, utc_uncertainty_ms=settings.utc_uncertainty_ms)
+    entropy = RecordingEntropy(OsEntropy())
+    audit = Audit(options.audit, entropy)
+    device = load_device_key(settings.device_key_file)
+    policy = load_policy(settings.policy_file, root_fingerprint=bytes.fromhex(settings.root_fingerprint))
+    enrolment = load_enrolment(settings.enrolment_file, policy=policy, camera_key=device.public_key)
+    scene = Scene(
+        seed=options.seed,
+        start_mono_ns=clock.mono_ns() + _WARM_UP_NS,
+        width_px=options.width_px,
+        height_px=options.height_px,
+        frame_rate_mhz=options.frame_rate_mhz,
+    )
+    camera = SimulatedCamera(scene=scene, clock=clock, tap=audit.tap)
+    microphone = SimulatedMicrophone(scene=scene, clock=clock, tap=audit.tap)
+    panel = SimulatedPanel()
+    store = FileStore(settings.card_folder)
+    recorder = build_recorder(
+        settings=settings,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        device=device,
+        policy=policy,
+        camera=camera,
+        microphone=microphone,
+        panel=panel,
+        indicator=SimulatedIndicator(lambda signal: speaker.say("signal", {"signal": signal.value})),
+        say=speaker.say,
+    )
+    recorder.start()
+    client = DockClient(
+        settings=settings,
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        device=device,
+        policy=policy,
+        enrolment=enrolment,
+        recorder=recorder,
+        say=speaker.say,
+    )
+    client.start()
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    try:
+        _obey(sys.stdin, panel, camera, speaker, audit)
+    except KeyboardInterrupt:
+        pass
+    client.stop()
+    recorder.stop()
+    audit.save()
+    return 0 if recorder.fault is None else 1
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _obey(stream: IO[str], panel: SimulatedPanel, camera: SimulatedCamera, speaker: Speaker, audit: Audit) -> None:
+    for line in stream:
+        order: dict[str, Any] = json.loads(line)
+        if order["do"] == "press":
+            panel.press(Gesture(order["gesture"]))
+        elif order["do"] == "save-audit":
+            audit.save()
+            speaker.say("audit-saved", {})
+        elif order["do"] == "exposed":
+            spans = camera.sensor.frames_exposed_between(order["begin_mono_ns"], order["end_mono_ns"])
+            numbers = {"first": spans[0].start, "last": spans[-1].stop - 1} if spans else {"first": None, "last": None}
+            speaker.say("exposed", {"id": order["id"], "count": sum(len(span) for span in spans), **numbers})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What a run of the bench is told, from the command line or from the state file of a run before."""
+
+import argparse
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key"]
+FAULTS: tuple[Fault, ...] = ("central-stopped", "broker-acknowledges-only", "vault-wrong-key")
+
+
+class RunOptions(BaseModel):
+    """One run; frame rates are milli-hertz."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: Annotated[float, Field(ge=2, le=3600)]
+    pre_event_s: Annotated[int, Field(ge=0, le=120)]
+    seed: int
+    width_px: int
+    height_px: int
+    frame_rate_mhz: int
+    fault: Fault | None
+    patience_s: Annotated[float, Field(gt=0)]
+    card_folder: Path | None = None
+    spool_folder: Path | None = None
+    has_audit: bool = False
+
+
+def size_px(text: str) -> tuple[int, int]:
+    """Return width and height of WIDTHxHEIGHT."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write WIDTHxHEIGHT in pixels, for example 640x480")
+    pair = int(width), int(height)
+    if pair[0] % 2 or pair[1] % 2 or not (160 <= pair[0] <= 3840 and 120 <= pair[1] <= 2160):
+        raise argparse.ArgumentTypeError(f"{text} cannot be recorded: even numbers from 160x120 to 3840x2160 can")
+    return pair
+
+
+def frame_rate_mhz(text: str) -> int:
+    """Return milli-hertz of frames per second."""
+    try:
+        rate = round(float(text) * 1000)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate: write frames per second, for example 29.97") from None
+    if not 1000 <= rate <= 120_000:
+        raise argparse.ArgumentTypeError(f"{text} frames per second cannot be recorded: 1 to 120 can")
+    return rate

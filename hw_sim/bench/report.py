@@ -1,0 +1,103 @@
+"""What one run of the bench found: the JSON object of `--report`, the table on the terminal, and the sentence of verdict."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+
+class RecordingRow(BaseModel):
+    """One recording from lens to verdict."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recording_id: str
+    shift_number: int
+    live_s: float
+    pre_event_s: float
+    chunks: int
+    bytes: int
+    frames_captured: int
+    frames_decoded: int = 0
+    frames_missing: int = 0
+    av_offset_ms: float | None = None
+    is_receipted: bool = False
+    is_erased: bool = False
+    mp4: str | None = None
+
+
+class Report(BaseModel):
+    """The whole run. Paths are relative to the folder of `--out`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_good: bool
+    verdict: str
+    assurance: int
+    sentence: str
+    problems: tuple[str, ...]
+    findings: tuple[str, ...]
+    recordings: tuple[RecordingRow, ...]
+    frames_captured: int
+    frames_decoded: int
+    frames_missing: int
+    av_offset_ms_max: float | None
+    pre_event_s: float
+    pre_event_wanted_s: int
+    chunks: int
+    bytes: int
+    receipts: int
+    erased_after_receipt: bool
+    seconds_from_docked_to_ready: float | None
+    seconds_from_docked_to_receipted: float | None
+    camera: str
+    broker: str
+    broker_client_auth: str
+    seed: int
+    fault: str | None
+    sealed: str
+    mp4: tuple[str, ...]
+    events: str
+    root_fingerprint: str
+
+    def save(self, path: Path) -> None:
+        """Write the JSON object."""
+        path.write_text(self.model_dump_json(indent=2) + "\n")
+
+    def show(self, console: Console, out: Path) -> None:
+        """Print the table, what is wrong, the paths, and the sentence."""
+        console.print(self._table())
+        for problem in self.problems:
+            console.print(f"  ✗ {problem}", style="red", highlight=False)
+        for finding in self.findings:
+            console.print(f"  · {finding}", style="dim", highlight=False)
+        paths = Table.grid(padding=(0, 2))
+        paths.add_row("sealed evidence", str(out / self.sealed))
+        for name in self.mp4:
+            paths.add_row("video", str(out / name))
+        paths.add_row("what happened, line by line", str(out / self.events))
+        paths.add_row("verify it yourself", f"sealcam-verify {out / self.sealed} --root {self.root_fingerprint}")
+        console.print(paths, highlight=False, soft_wrap=True)
+        console.print(self.sentence, style="bold green" if self.is_good else "bold red", highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(title="From lens to verdict")
+        for heading in ("recording", "pre-event", "live", "chunks", "bytes"):
+            table.add_column(heading, justify="left" if heading == "recording" else "right")
+        for heading in ("frames", "missing", "sound off by", "receipt", "card"):
+            table.add_column(heading, justify="right")
+        for row in self.recordings:
+            table.add_row(
+                row.recording_id[:8],
+                f"{row.pre_event_s:.1f} s",
+                f"{row.live_s:.1f} s",
+                str(row.chunks),
+                f"{row.bytes:,d}",
+                f"{row.frames_decoded} of {row.frames_captured}" if row.mp4 else f"? of {row.frames_captured}",
+                str(row.frames_missing) if row.mp4 else "?",
+                "-" if row.av_offset_ms is None else f"{row.av_offset_ms:.1f} ms",
+                "yes" if row.is_receipted else "no",
+                "erased" if row.is_erased else "holds it",
+            )
+        return table
