@@ -49,7 +49,9 @@ class PatternSet:
     def __init__(self, patterns: Sequence[bytes]) -> None:
         """Take patterns of eight bytes or more."""
         self._patterns = patterns
-        prefixes = np.array([int.from_bytes(pattern[:_PREFIX_SIZE_BYTES], "little") for pattern in patterns], dtype=np.uint64)
+        prefixes = np.array(
+            [int.from_bytes(pattern[:_PREFIX_SIZE_BYTES], "little") for pattern in patterns], dtype=np.uint64
+        )
         self._order = np.argsort(prefixes, kind="stable")
         self._sorted: Words = prefixes[self._order]
         self._filter = np.zeros(1 << _FILTER_BITS, dtype=bool)
@@ -89,7 +91,8 @@ class PatternSet:
 def find_stream(image: str, data: bytes | mmap.mmap, stream: bytes) -> list[Hit]:
     """Return every window of 64 bytes or more of ``stream`` that stands in ``data``."""
     blocks = [
-        (at, stream[at : at + _BLOCK_SIZE_BYTES]) for at in range(0, len(stream) - _BLOCK_SIZE_BYTES + 1, _BLOCK_SIZE_BYTES)
+        (at, stream[at : at + _BLOCK_SIZE_BYTES])
+        for at in range(0, len(stream) - _BLOCK_SIZE_BYTES + 1, _BLOCK_SIZE_BYTES)
     ]
     telling = [(at, block) for at, block in blocks if len(set(block)) >= _DISTINCT_BYTES_MIN]
     if not telling:
@@ -141,7 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="search_card", description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="an image of a card or a disk, or any file")
+    parser.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="an image of a card or a disk, or any file"
+    )
     parser.add_argument("--stream", type=Path, required=True, help="the encoded stream, as the encoder gave it")
     parser.add_argument("--secrets", type=Path, required=True, help="secrets, one in hex a line")
     options = parser.parse_args(arguments)

@@ -36,16 +36,16 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
-def decode(data: Buffer, *, size_bytes_max: int = CBOR_SIZE_BYTES_MAX) -> Any:
-    """Return the value of ``data``, arrays as tuples.
+def decode(data: Buffer, *, size_bytes_max: int = CBOR_SIZE_BYTES_MAX, items_max: int = CBOR_SIZE_BYTES_MAX) -> Any:
+    """Return the value of ``data``, arrays as tuples; ``items_max`` counts everything in it, at any depth.
 
     Raises:
         NotCanonical: too large, too deep, of a forbidden type, cut, or not the deterministic encoding.
     """
+    if memoryview(data).nbytes > size_bytes_max:
+        raise NotCanonical(f"structure of {memoryview(data).nbytes} bytes, at most {size_bytes_max} expected")
     received = bytes(data)
-    if len(received) > size_bytes_max:
-        raise NotCanonical(f"structure of {len(received)} bytes, at most {size_bytes_max} expected")
-    end = _walk(received, 0, CBOR_DEPTH_MAX)
+    end = _Walk(received, items_max).item(0, CBOR_DEPTH_MAX)
     if end != len(received):
         raise NotCanonical(f"{len(received) - end} bytes after the end of the structure")
     try:
@@ -57,44 +57,64 @@ def decode(data: Buffer, *, size_bytes_max: int = CBOR_SIZE_BYTES_MAX) -> Any:
     return _freeze(value)
 
 
-def _walk(data: bytes, at: int, depth_left: int) -> int:
-    """Return where the item at ``at`` ends, refusing every forbidden type and length before anything is allocated."""
-    if depth_left == 0:
-        raise NotCanonical(f"nested deeper than {CBOR_DEPTH_MAX}")
-    if at >= len(data):
-        raise NotCanonical("cut in the middle of a structure")
-    major, low = data[at] >> 5, data[at] & 31
-    at += 1
-    if major == 7:
-        if low not in _SIMPLE_ALLOWED:
-            raise NotCanonical(f"simple value or float {low} where only false, true and null may stand")
-        return at
-    if low >= 24:
+class _Walk:
+    """Goes over an encoding once and refuses every forbidden type and length before anything is allocated."""
+
+    def __init__(self, data: bytes, items_max: int) -> None:
+        self._data = data
+        self._items_max = items_max
+        self._items_left = items_max
+
+    def item(self, at: int, depth_left: int) -> int:
+        """Return where the item at ``at`` ends."""
+        data = self._data
+        if depth_left == 0:
+            raise NotCanonical(f"nested deeper than {CBOR_DEPTH_MAX}")
+        if self._items_left == 0:
+            raise NotCanonical(f"more than {self._items_max} items")
+        if at >= len(data):
+            raise NotCanonical("cut in the middle of a structure")
+        self._items_left -= 1
+        major = data[at] >> 5
+        if major == 7:
+            if data[at] & 31 not in _SIMPLE_ALLOWED:
+                raise NotCanonical(f"simple value or float {data[at] & 31} where only false, true and null may stand")
+            return at + 1
+        at, argument = self._argument(at)
+        if major <= 1:
+            return at
+        if major <= 3:
+            if argument > len(data) - at:
+                raise NotCanonical(f"string of {argument} bytes where {len(data) - at} are left")
+            return at + argument
+        if major == 6:
+            raise NotCanonical(f"tag {argument}")
+        return self._members(at, argument, depth_left, is_map=major == 5)
+
+    def _argument(self, at: int) -> tuple[int, int]:
+        low = self._data[at] & 31
+        at += 1
+        if low < 24:
+            return at, low
         size = _ARGUMENT_SIZES.get(low)
         if size is None:
             raise NotCanonical("indefinite length or reserved argument")
-        argument = int.from_bytes(data[at : at + size], "big")
-        at += size
-        if at > len(data):
+        if size > len(self._data) - at:
             raise NotCanonical("cut in the middle of a number")
-    else:
-        argument = low
-    if major <= 1:
+        argument = int.from_bytes(self._data[at : at + size], "big")
+        if argument < (24 if size == 1 else 1 << 4 * size):
+            raise NotCanonical(f"{argument} is not in its shortest form")
+        return at + size, argument
+
+    def _members(self, at: int, count: int, depth_left: int, *, is_map: bool) -> int:
+        items = 2 * count if is_map else count
+        if count > CBOR_MEMBERS_MAX or items > len(self._data) - at:
+            raise NotCanonical(f"array or map of {count} members")
+        for position in range(items):
+            if is_map and position % 2 == 0 and (at >= len(self._data) or self._data[at] >> 5 != 3):
+                raise NotCanonical("map key that is not text")
+            at = self.item(at, depth_left - 1)
         return at
-    if major <= 3:
-        if argument > len(data) - at:
-            raise NotCanonical(f"string of {argument} bytes where {len(data) - at} are left")
-        return at + argument
-    if major == 6:
-        raise NotCanonical(f"tag {argument}")
-    members = argument * (major - 3)
-    if members > CBOR_MEMBERS_MAX or members > len(data) - at:
-        raise NotCanonical(f"array or map of {argument} members")
-    for position in range(members):
-        if major == 5 and position % 2 == 0 and (at >= len(data) or data[at] >> 5 != 3):
-            raise NotCanonical("map key that is not text")
-        at = _walk(data, at, depth_left - 1)
-    return at
 
 
 def _freeze(value: Any) -> Any:
@@ -129,11 +149,15 @@ def parse(model: type[AnyStructure], value: object, *, section: str) -> AnyStruc
         PeerError: a field is missing, unknown, of another type or out of its range.
     """
     try:
-        return model.model_validate(value)
+        parsed = model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "structure"
         raise PeerError(f"{model.__name__}: {place}: {first['msg']}", section=section) from None
+    # The model is more lenient than the page: it takes `true` for 1, a map for a row, and a default for a missing key.
+    if parsed.encoded() != encode(value):
+        raise PeerError(f"{model.__name__}: says in another form what the page gives one form for", section=section)
+    return parsed
 
 
 class Row(Structure):

@@ -14,9 +14,19 @@ from protocol.keys import DeviceSigner, EntryKey
 from protocol.units import BODY_SALT_SIZE_BYTES, ENTRY_SIZE_BYTES_MAX
 
 RECORD_HEADER_SIZE_BYTES: Final = 4
-SHIFT_ID_OFFSET_BYTES: Final = 10
-"""From the start of a record to the shift_id in its head: size 4, array 1, byte string 2, array 1, version 1, byte string 1."""
 _SECTION: Final = "spec/02-chain.md, 2.2"
+_ENTRY_ITEMS_MAX: Final = 32
+"""An entry has 13 items; a few more leave a damaged signature readable as one."""
+_HEAD_SIZE_BYTES_MAX: Final = 255
+_SHIFT_ID_SIZE_BYTES: Final = 16
+
+# How every record goes on after its size: array of 4, a byte string with one byte of length, which is the head: array
+# of 7, version 1, byte string of 16. This is what a reader looks for behind damage.
+_ENTRY_START: Final = b"\x84\x58"
+_HEAD_START: Final = b"\x87\x01\x50"
+_HEAD_OFFSET_BYTES: Final = RECORD_HEADER_SIZE_BYTES + len(_ENTRY_START) + 1
+SHIFT_ID_OFFSET_BYTES: Final = _HEAD_OFFSET_BYTES + len(_HEAD_START)
+"""From the start of a record to the shift_id in its head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +111,14 @@ def parse_entry(data: bytes) -> Entry:
     Raises:
         PeerError: it is not an entry.
     """
-    value = decode(data, size_bytes_max=ENTRY_SIZE_BYTES_MAX)
+    value = decode(data, size_bytes_max=ENTRY_SIZE_BYTES_MAX, items_max=_ENTRY_ITEMS_MAX)
     if not isinstance(value, tuple) or len(value) != 4:
         raise PeerError("entry is not an array of four", section=_SECTION)
     head_bytes, body_bytes, entry_signature, device_signature = value
     if not isinstance(head_bytes, bytes) or not (body_bytes is None or isinstance(body_bytes, bytes)):
         raise PeerError("head or body of the entry is no byte string", section=_SECTION)
-    if not 24 <= len(head_bytes) <= 255:
-        raise PeerError(f"head of {len(head_bytes)} bytes, 24 to 255 expected", section=_SECTION)
+    if not 24 <= len(head_bytes) <= _HEAD_SIZE_BYTES_MAX:
+        raise PeerError(f"head of {len(head_bytes)} bytes, 24 to {_HEAD_SIZE_BYTES_MAX} expected", section=_SECTION)
     head = parse(Head, decode(head_bytes), section=_SECTION)
     return Entry(head, head_bytes, body_bytes, entry_signature, device_signature)
 
@@ -139,52 +149,53 @@ class Record:
 
 
 class RecordReader:
-    """Cuts a chain file into records as its bytes arrive; finds the next record after a damaged one."""
+    """Cuts a chain file into records as its bytes arrive; finds the next record after a damaged one.
+
+    The records cover the file without a hole, the same ones however the bytes are cut into pieces. At most one record's
+    bytes are held back.
+    """
 
     def __init__(self) -> None:
         """Begin at the start of a file."""
         self._buffer = bytearray()
         self._base_bytes = 0
-        self._shift_id: bytes | None = None
-        self._damage_at_bytes: int | None = None
-        self._damage_fault = ""
+        self._shift_id = b""
+        self._damage: tuple[int, str] | None = None
 
-    def feed(self, data: bytes | memoryview) -> list[Record]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Record]:
         """Take the next bytes and return the records that they complete."""
-        self._buffer += data
-        return self._records(is_end=False)
+        records: list[Record] = []
+        view = memoryview(data)
+        # A large piece goes in by slices, so that neither the buffer nor moving its end costs more than a record or two.
+        for start in range(0, len(view), ENTRY_SIZE_BYTES_MAX):
+            self._buffer += view[start : start + ENTRY_SIZE_BYTES_MAX]
+            self._advance(records, is_end=False)
+        return records
 
     def finish(self) -> list[Record]:
         """Return what is left at the end of the file, a cut record among it."""
-        records = self._records(is_end=True)
-        if self._buffer and self._damage_at_bytes is None:
-            self._begin_damage(f"{len(self._buffer)} bytes at the end are not a whole record")
-        if self._damage_at_bytes is not None:
-            end = self._base_bytes + len(self._buffer)
-            records.append(Record(self._damage_at_bytes, end, None, self._damage_fault))
-            self._damage_at_bytes = None
-        self._base_bytes += len(self._buffer)
-        self._buffer.clear()
+        records: list[Record] = []
+        self._advance(records, is_end=True)
+        if self._damage is not None:
+            self._end_damage(records, self._base_bytes + len(self._buffer))
+        self._drop(len(self._buffer))
         return records
 
-    def _records(self, *, is_end: bool) -> list[Record]:
-        records: list[Record] = []
-        while True:
-            if self._damage_at_bytes is not None and not self._resynchronise(records, is_end=is_end):
-                return records
+    def _advance(self, records: list[Record], *, is_end: bool) -> None:
+        while self._damage is None or self._find_next(is_end=is_end):
             outcome = self._one()
             if isinstance(outcome, Record):
-                self._drop(outcome.end_bytes - outcome.offset_bytes)
+                self._end_damage(records, outcome.offset_bytes)
+                self._shift_id = outcome.entry.head.shift_id if outcome.entry and not self._shift_id else self._shift_id
                 records.append(outcome)
-            elif outcome is None and not is_end:
-                return records
-            elif outcome is None:
-                # At the end of the file nothing more comes: what looks cut may be a damaged size before good records.
-                if not self._buffer or self._shift_id is None:
-                    return records
-                self._begin_damage(f"{len(self._buffer)} bytes are not a whole record")
+                self._drop(outcome.end_bytes - outcome.offset_bytes)
+            elif outcome is None and not (is_end and self._buffer):
+                return
             else:
-                self._begin_damage(outcome)
+                # At the end of the file nothing more comes: what looks cut may be a damaged size before good records.
+                fault = f"{len(self._buffer)} bytes are not a whole record" if outcome is None else outcome
+                self._damage = self._damage or (self._base_bytes, fault)
+                self._drop(1)
 
     def _one(self) -> Record | str | None:
         """Return the record at the front, why there is none, or None while bytes are missing."""
@@ -197,37 +208,33 @@ class RecordReader:
         if len(self._buffer) < end:
             return None
         try:
-            entry = parse_entry(bytes(self._buffer[RECORD_HEADER_SIZE_BYTES:end]))
+            entry = parse_entry(bytes(memoryview(self._buffer)[RECORD_HEADER_SIZE_BYTES:end]))
         except PeerError as error:
             return str(error)
-        if self._shift_id is None:
-            self._shift_id = entry.head.shift_id
         return Record(self._base_bytes, self._base_bytes + end, entry, None)
 
-    def _begin_damage(self, fault: str) -> None:
-        if self._damage_at_bytes is None:
-            self._damage_at_bytes, self._damage_fault = self._base_bytes, fault
-        self._drop(1)
+    def _find_next(self, *, is_end: bool) -> bool:
+        """Go to the next place where a record may begin; False while none is in sight.
 
-    def _resynchronise(self, records: list[Record], *, is_end: bool) -> bool:
-        """Go to the next place that holds a record; False while none is in sight."""
-        while self._shift_id is not None:
-            found = self._buffer.find(self._shift_id, SHIFT_ID_OFFSET_BYTES)
-            if found < 0:
-                break
-            self._drop(found - SHIFT_ID_OFFSET_BYTES)
-            outcome = self._one()
-            if outcome is None and not is_end:
-                return False
-            if isinstance(outcome, Record):
-                assert self._damage_at_bytes is not None
-                records.append(Record(self._damage_at_bytes, self._base_bytes, None, self._damage_fault))
-                self._damage_at_bytes = None
+        Until one entry was read the shift is not known, and the start of any entry counts.
+        """
+        wanted = _HEAD_START + self._shift_id
+        found = self._buffer.find(wanted, _HEAD_OFFSET_BYTES)
+        while found >= 0:
+            start = found - _HEAD_OFFSET_BYTES
+            if self._buffer.startswith(_ENTRY_START, start + RECORD_HEADER_SIZE_BYTES):
+                self._drop(start)
                 return True
-            self._drop(1)
-        kept = SHIFT_ID_OFFSET_BYTES + 16 if self._shift_id is not None else 0
-        self._drop(max(0, len(self._buffer) - kept))
+            found = self._buffer.find(wanted, found + 1)
+        if not is_end:
+            self._drop(max(0, len(self._buffer) - SHIFT_ID_OFFSET_BYTES - _SHIFT_ID_SIZE_BYTES))
         return False
+
+    def _end_damage(self, records: list[Record], end_bytes: int) -> None:
+        if self._damage is not None:
+            at_bytes, fault = self._damage
+            records.append(Record(at_bytes, end_bytes, None, fault))
+            self._damage = None
 
     def _drop(self, size_bytes: int) -> None:
         del self._buffer[:size_bytes]

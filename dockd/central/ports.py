@@ -270,7 +270,7 @@ QuarantineCause = Literal["file", "shift"]
 class QuarantineRow:
     """Bytes that are kept and not accepted. ``cause``: the file itself, or its shift's chain, which is in quarantine.
 
-    ``arrival_count``: how often these very bytes came.
+    ``arrival_count``: how often these very bytes came, last at ``arrived_at_ms``.
     """
 
     key: ShiftKey
@@ -280,7 +280,7 @@ class QuarantineRow:
     reason: str
     cause: QuarantineCause
     arrival_count: int
-    stored_at_ms: int
+    arrived_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,3 +20,7 @@ class OperatingError(DockdError):
 
 class CredentialsFault(OperatingError):
     """A certificate, a private key or a revocation list is missing, unreadable or not what it should be."""
+
+
+class BrokerUnreachable(OperatingError):
+    """The broker is not there, is not the one that we trust, or does not let us in."""

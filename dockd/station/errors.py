@@ -1,37 +1,35 @@
 """Faults of the station. What is learned about evidence is a finding, never one of these."""
 
+from dockd.shared import errors as shared
 
-class StationError(Exception):
+
+class StationError(shared.DockdError):
     """The root of the station's faults."""
 
-    def diagnosis(self) -> str:
-        """Return what to try next, in one sentence."""
-        return "Look at the line above; if it repeats, report it with the dock's log."
 
-
-class OperatingError(StationError):
-    """The world failed in a known way, and our own state is known."""
+class OperatingError(StationError, shared.OperatingError):
+    """The world failed in a known way, and our own state is known; found, expected and the next step in one sentence."""
 
 
 class LineLost(OperatingError):
-    """The serial line to a camera is gone."""
-
-    def diagnosis(self) -> str:
-        """Return what to try next."""
-        return "Seat the camera again, or check the bay's cable and the port's name in the settings."
+    """The serial line of a bay is gone, or was never there."""
 
 
 class SpoolFull(OperatingError):
-    """The dock's disk has no room; cameras keep their footage."""
+    """The spool's disk has no room; everything that was in it stands."""
 
-    def diagnosis(self) -> str:
-        """Return what to try next."""
-        return "Restore the connection to central, so that the spool drains, or give the dock a larger disk."
+
+class TrustFault(OperatingError):
+    """The dock's policy or its key cannot be used."""
 
 
 class SpoolUncertain(StationError):
-    """What is durable in the spool is no longer known; the next start finds out."""
+    """What is durable in the spool is no longer known; the station ends, and finds out at its next start."""
 
     def diagnosis(self) -> str:
-        """Return what to try next."""
-        return "Restart the dock; if this repeats, replace its disk: cameras still hold what was not receipted."
+        """Return the next thing to try."""
+        return "start the dock again; if this repeats, replace the spool's disk: cameras keep what has no receipt"
+
+
+class IllegalTransition(AssertionError):
+    """The bay's machine was told something that cannot happen in its state: our bug."""

@@ -16,7 +16,18 @@ from firmware.app.eraser import Eraser, ReceiptOutcome
 from firmware.app.shift_log import ShiftLog
 from firmware.core.pairing import AUDIO_WAIT_US
 from firmware.core.session import EVENT_OF_GESTURE, Action, Event, State, step
-from firmware.ports import Camera, Clock, EncodedAudio, EncodedFrame, Gesture, Indicator, Microphone, Panel, Signal, Store
+from firmware.ports import (
+    Camera,
+    Clock,
+    EncodedAudio,
+    EncodedFrame,
+    Gesture,
+    Indicator,
+    Microphone,
+    Panel,
+    Signal,
+    Store,
+)
 from firmware.settings import CameraSettings
 from protocol.entries import CloseReason, Heartbeat, OpenReason
 

@@ -11,7 +11,15 @@ from firmware.core.pairing import GopWithAudio
 from firmware.core.recording_sealer import RecordingSealer, SealedChunk
 from firmware.errors import StoreFull, StoreUncertain
 from firmware.ports import AudioDescription, Entropy, Store, VideoDescription
-from protocol.entries import AudioFormat, CloseReason, MediaFile, OpenReason, RecordingClosed, RecordingOpened, VideoFormat
+from protocol.entries import (
+    AudioFormat,
+    CloseReason,
+    MediaFile,
+    OpenReason,
+    RecordingClosed,
+    RecordingOpened,
+    VideoFormat,
+)
 from protocol.keybox import key_box_hash, make_key_box
 from protocol.layout import key_box_name, media_name
 from protocol.policy import Policy

@@ -1,6 +1,7 @@
 """From a GOP with its audio to a sealed chunk: fragments, parts, spans and gaps (spec/03-recording.md, 3.3 and 3.5)."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from firmware.core.audio_placer import AudioPlacer, Span, overlaps
 from firmware.core.fmp4 import (
@@ -150,7 +151,7 @@ class RecordingSealer:
             cuts.update(span)
         edges = sorted(cut for cut in cuts if start_us <= cut <= end_us)
         spans: list[AudioSpan] = []
-        for left, right in zip(edges, edges[1:], strict=False):
+        for left, right in pairwise(edges):
             state: AudioState = "present" if has_audio else "failed"
             if left < policy_end_us:
                 state = "off-by-policy"

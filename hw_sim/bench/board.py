@@ -55,7 +55,9 @@ class Board:
         fields = event.fields
         if event.name == "chunk":
             seconds, size = fields["duration_us"] / 1e6, fields["size_bytes"]
-            self.live(f"recording {fields['recording_id'][:8]}: {seconds:.0f} s, {size / 1e6:.1f} MB sealed and durable")
+            self.live(
+                f"recording {fields['recording_id'][:8]}: {seconds:.0f} s, {size / 1e6:.1f} MB sealed and durable"
+            )
             return
         if event.name == "progress":
             self.live(str(fields.get("text", "")))
@@ -71,7 +73,9 @@ class Board:
 
     def _line(self, who: str, words: str, *, style: str = "") -> None:
         at = f"{time.monotonic() - self._began_s:7.1f} s"
-        self._console.print(f"[dim]{at}[/dim]  [cyan]{who:9}[/cyan] {words}", style=style, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"[dim]{at}[/dim]  [cyan]{who:9}[/cyan] {words}", style=style, highlight=False, soft_wrap=True
+        )
 
     @staticmethod
     def _words(event: ChildEvent) -> str:
@@ -90,5 +94,7 @@ class Board:
             case "says" | "chunk" | "exposed" | "standby" | "audit-saved":
                 return ""
             case _:
-                text = fields.get("text") or ", ".join(f"{key} {value}" for key, value in fields.items() if key != "mono_ns")
+                text = fields.get("text") or ", ".join(
+                    f"{key} {value}" for key, value in fields.items() if key != "mono_ns"
+                )
                 return f"{event.name}: {text}" if text else event.name

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from firmware.app.dock_client import DockClient
+
 from firmware.adapters.device_key_file import load_device_key
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
 from firmware.adapters.system_clock import SystemClock
 from firmware.adapters.trust_files import load_enrolment, load_policy
 from firmware.app.compose import build_recorder
-from firmware.app.dock_client import DockClient
 from firmware.errors import CameraSoftwareError
 from firmware.ports import EncodedAudio, EncodedFrame, Gesture
 from firmware.settings import CameraSettings

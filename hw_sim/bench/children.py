@@ -60,7 +60,9 @@ class Child:
             self._process = subprocess.Popen(
                 tied_to_parent(self._command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
             )
-        self._reader = threading.Thread(target=self._read, args=[self._process], name=f"{self.name}-events", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read, args=[self._process], name=f"{self.name}-events", daemon=True
+        )
         self._reader.start()
 
     def send(self, message: dict[str, Any]) -> None:

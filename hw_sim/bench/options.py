@@ -44,7 +44,9 @@ def frame_rate_mhz(text: str) -> int:
     try:
         rate = round(float(text) * 1000)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no frame rate: write frames per second, for example 29.97") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no frame rate: write frames per second, for example 29.97"
+        ) from None
     if not 1000 <= rate <= 120_000:
         raise argparse.ArgumentTypeError(f"{text} frames per second cannot be recorded: 1 to 120 can")
     return rate

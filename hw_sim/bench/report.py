@@ -79,7 +79,9 @@ class Report(BaseModel):
         paths.add_row("what happened, line by line", str(out / self.events))
         paths.add_row("verify it yourself", f"sealcam-verify {out / self.sealed} --root {self.root_fingerprint}")
         console.print(paths, highlight=False, soft_wrap=True)
-        console.print(self.sentence, style="bold green" if self.is_good else "bold red", highlight=False, soft_wrap=True)
+        console.print(
+            self.sentence, style="bold green" if self.is_good else "bold red", highlight=False, soft_wrap=True
+        )
 
     def _table(self) -> Table:
         table = Table(title="From lens to verdict")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from dockd.central.adapters.catalogue import SqliteCatalogue
 from dockd.central.adapters.object_store import FolderObjectStore
+from dockd.central.app.chains import StoredChains
 from dockd.central.app.keeper import StoringKeeper
 from dockd.central.app.receipts import ReceiptMaker
 from dockd.central.app.vault import VaultService
@@ -91,6 +92,9 @@ class SteppingClock:
         self._unix_ms += 1000
         return self._unix_ms
 
+    def advance(self, milliseconds: int) -> None:
+        self._unix_ms += milliseconds
+
 
 class SeededEntropy:
     """The same bytes for the same name."""
@@ -153,7 +157,7 @@ class Central:
         self.real_catalogue = SqliteCatalogue(file) if file.exists() else SqliteCatalogue.create(file)
         self.store: ObjectStore = self._wrapped(self.real_store)
         self.catalogue: Catalogue = self._wrapped(self.real_catalogue)
-        clock = SteppingClock()
+        self.clock = clock = SteppingClock()
         receipts = ReceiptMaker(
             store=self.store,
             catalogue=self.catalogue,
@@ -164,8 +168,14 @@ class Central:
             entropy=SeededEntropy(f"central/{id(self)}"),
             on_event=self._on_event,
         )
+        self.chains = StoredChains(store=self.store, catalogue=self.catalogue, policy=self.agency.policy)
         self.keeper = StoringKeeper(
-            store=self.store, catalogue=self.catalogue, receipts=receipts, clock=clock, on_event=self._on_event
+            store=self.store,
+            catalogue=self.catalogue,
+            chains=self.chains,
+            receipts=receipts,
+            clock=clock,
+            on_event=self._on_event,
         )
 
     def _wrapped(self, port: AnyPort) -> AnyPort:

@@ -97,7 +97,7 @@ def test_quarantined_bytes_that_come_again_are_counted(catalogue: SqliteCatalogu
 
     found = catalogue.quarantined(KEY)
     assert found == catalogue.quarantined()
-    assert [(each.reason, each.arrival_count, each.stored_at_ms) for each in found] == [("second", 2, 5)]
+    assert [(each.reason, each.arrival_count, each.arrived_at_ms) for each in found] == [("second", 2, 9)]
 
 
 def test_every_commit_is_synced(catalogue: SqliteCatalogue, file: Path) -> None:

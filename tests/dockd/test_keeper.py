@@ -175,7 +175,7 @@ def test_the_true_bytes_are_taken_after_damaged_ones(central: Central, offers: t
     assert len(central.keep(media).receipts) == 1
 
 
-def test_the_same_damaged_bytes_are_stored_once_and_asked_for_twice_at_most(
+def test_the_same_damaged_bytes_are_stored_once_and_asked_for_twice_and_then_once_an_hour(
     central: Central, offers: tuple[Offer, ...]
 ) -> None:
     media = part_of(offers, "media")
@@ -192,6 +192,8 @@ def test_the_same_damaged_bytes_are_stored_once_and_asked_for_twice_at_most(
     assert answers[1].receipts == ()
     assert str(answers[1].held_reason).startswith("quarantined: ")
     assert len(central.objects_below("quarantine")) == 2  # the bytes and their findings
+    central.clock.advance(3_600_000)
+    assert central.keeper.receipts_for(bad.description) is None
 
 
 def test_other_bytes_under_a_stored_name_are_both_kept(central: Central, offers: tuple[Offer, ...]) -> None:

@@ -189,7 +189,10 @@ def test_a_death_while_a_damaged_file_is_set_apart_loses_neither_it_nor_the_true
         living.keep(bad)
 
     for central in cuts(tmp_path, keep_bad, agency, camera):
-        for offer in (chain_of(offers), bad, *offers):
+        for offer in (chain_of(offers), bad):
+            send(central, offer)
+        central.clock.advance(3_600_000)
+        for offer in offers:
             send(central, offer)
         kept = central.keeper.receipts_for(media.description)
         assert kept is not None

@@ -129,7 +129,7 @@ _quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("arrival_count", Integer, nullable=False),
-    Column("stored_at_ms", Integer, nullable=False),
+    Column("arrived_at_ms", Integer, nullable=False),
 )
 
 
@@ -167,6 +167,7 @@ class SqliteCatalogue:
             with engine.begin() as connection:
                 _metadata.create_all(connection)
                 connection.execute(insert(_schema).values(version=SCHEMA_VERSION))
+            engine.dispose()
         except (OSError, DatabaseError) as error:
             raise CatalogueFault(
                 f"catalogue {file} cannot be made ({error})",
@@ -174,6 +175,10 @@ class SqliteCatalogue:
                 next_step="name another file, or check the folder",
             ) from error
         return cls(file)
+
+    def close(self) -> None:
+        """Let the file go: what is left is one file, without its log beside it."""
+        self._engine.dispose()
 
     def apply(self, change: Change) -> None:
         """Insert everything; a name that is taken makes the whole change fail."""
@@ -279,6 +284,7 @@ class SqliteCatalogue:
                         "reason": row.reason,
                         "cause": row.cause,
                         "identity": row.identity,
+                        "arrived_at_ms": row.arrived_at_ms,
                         "arrival_count": _quarantine.c.arrival_count + 1,
                     },
                 )

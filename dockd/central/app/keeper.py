@@ -12,6 +12,7 @@ media are refused until the chain of their shift is there, since nothing else sa
 from collections.abc import Iterator
 from pathlib import Path
 
+from dockd.central.app.chains import StoredChains
 from dockd.central.app.judging import FileJudge, Judged, key_of, parsed_name
 from dockd.central.app.quarantine import Quarantine
 from dockd.central.app.receipts import ReceiptMaker
@@ -42,6 +43,7 @@ class StoringKeeper:
         *,
         store: ObjectStore,
         catalogue: Catalogue,
+        chains: StoredChains,
         receipts: ReceiptMaker,
         clock: Clock,
         on_event: OnEvent,
@@ -51,7 +53,8 @@ class StoringKeeper:
         self._catalogue = catalogue
         self._receipts = receipts
         self._clock = clock
-        self._judge = FileJudge(store=store, catalogue=catalogue, receipts=receipts)
+        self._chains = chains
+        self._judge = FileJudge(chains=chains, catalogue=catalogue)
         self._quarantine = Quarantine(store=store, catalogue=catalogue, clock=clock, on_event=on_event)
 
     def receipts_for(self, description: Description) -> Kept | None:
@@ -177,7 +180,7 @@ class StoringKeeper:
                 recordings=recording_rows(judged.report, key),
                 files=(row,),
             )
-            self._judge.remember(key, judged.report)
+            self._chains.remember(key, judged.report)
         return row, self._receipts.complete(change, row)
 
 

@@ -1,7 +1,7 @@
 """Keeps what does not verify: apart from evidence, with what was found written beside it, never replacing anything.
 
-The same bad bytes are stored once, however often they come. When they came twice they are what the dock has, and are
-not asked for again; the first time they are, since what the dock reads again from the camera may be better.
+The same bad bytes are stored once, however often they come. They are asked for a second time at once, since what the
+dock reads again from the camera may be better, and then once an hour.
 """
 
 import hashlib
@@ -27,6 +27,8 @@ from protocol.layout import CHAIN_NAME
 from protocol.offload.messages import Description
 
 _SETTLED_ARRIVALS: Final = 2
+_SETTLED_MS: Final = 3_600_000
+"""How long bytes that came twice are not asked for: a dock that never gets better ones sends them once an hour."""
 
 
 class Quarantine:
@@ -58,7 +60,8 @@ class Quarantine:
             if (row.name, row.identity) != (description.name, description.identity):
                 continue
             is_chain_bad = row.cause == "shift" and self._catalogue.shift(key) is None
-            if is_chain_bad or (row.cause == "file" and row.arrival_count >= _SETTLED_ARRIVALS):
+            is_recent = 0 <= self._clock.unix_ms() - row.arrived_at_ms < _SETTLED_MS
+            if is_chain_bad or (row.cause == "file" and row.arrival_count >= _SETTLED_ARRIVALS and is_recent):
                 return _held(row.reason)
         return None
 

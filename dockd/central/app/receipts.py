@@ -30,7 +30,7 @@ from dockd.central.ports import (
 from protocol.errors import PeerError
 from protocol.keys import EntryKey
 from protocol.layout import key_box_name, media_name
-from protocol.policy import TrustedPolicy, verify_enrolment, verify_policy
+from protocol.policy import TrustedPolicy, verify_policy
 from protocol.receipt import Receipt, receipt_hash, sign_receipt
 
 
@@ -67,16 +67,6 @@ class ReceiptMaker:
         self._clock = clock
         self._entropy = entropy
         self._on_event = on_event
-
-    def enrolled_key(self, camera_id: bytes) -> bytes | None:
-        """Return an enrolled camera's device key; None for a camera whose enrolment is not there or does not hold."""
-        camera = self._catalogue.camera(camera_id)
-        if camera is None or camera.enrolment is None:
-            return None
-        try:
-            return verify_enrolment(camera.enrolment, self._policy.policy).camera_key
-        except PeerError:
-            return None
 
     def complete(self, change: Change, file: FileRow) -> Kept:
         """Write ``change``, which stores ``file``, and in the same transaction the receipts that become due with it."""

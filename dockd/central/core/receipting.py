@@ -28,6 +28,16 @@ class Issuer:
         return key_id(self.key.public_key)
 
 
+def enrolled_key(camera: CameraRow | None, policy: Policy) -> bytes | None:
+    """Return an enrolled camera's device key; None for a camera whose enrolment is not there or does not hold."""
+    if camera is None or camera.enrolment is None:
+        return None
+    try:
+        return verify_enrolment(camera.enrolment, policy).camera_key
+    except PeerError:
+        return None
+
+
 def camera_hold(camera: CameraRow | None, policy: Policy) -> str | None:
     """Say why this camera gets no receipts at all; None when it does."""
     if camera is None or camera.enrolment is None:

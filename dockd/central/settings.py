@@ -1,0 +1,60 @@
+"""The settings of central's programs, from TOML; every error names file, line and key (`protocol.settings`).
+
+Paths may be relative to the file's own folder. Secrets never stand here, only where they are.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.settings import SettingsModel
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class StorageSettings(SettingsModel):
+    """Where footage is kept."""
+
+    folder: Path = Field(description="the folder of the objects, staging among them, on one file system")
+    catalogue_file: Path = Field(description="the catalogue's SQLite file")
+
+
+class VaultLinkSettings(SettingsModel):
+    """How the vault's process is reached."""
+
+    socket_file: Path = Field(description="the vault's Unix socket")
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+
+class BrokerSettings(SettingsModel):
+    """The MQTT broker, and what this worker shows it."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253, description="the broker's name, as in its certificate")]
+    port: Port = 8883
+    ca_file: Path = Field(description="the agency's CA certificate")
+    certificate_file: Path = Field(description="this worker's certificate")
+    key_file: Path = Field(description="this worker's private key")
+
+
+class CentralSettings(SettingsModel):
+    """`central.toml`: what ingest and the commands about recordings read."""
+
+    policy_file: Path = Field(description="the agency's signed policy")
+    root_fingerprint: Annotated[
+        str,
+        Field(pattern=r"^[0-9a-f]{64}$", description="the agency's root fingerprint, 64 hex digits as it published it"),
+    ]
+    central_key_file: Path = Field(description="central's private key, which signs receipts and enrolments")
+    storage: StorageSettings
+    vault: VaultLinkSettings
+    broker: BrokerSettings
+
+
+class VaultSettings(SettingsModel):
+    """`vault.toml`: what the vault's process reads, and nobody else needs to."""
+
+    key_file: Path = Field(description="the vault's private key, 96 bytes, mode 0600")
+    socket_file: Path = Field(description="the Unix socket to answer on")
+    socket_group: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    """Who besides this user may ask: the group that ingest runs in, where that is another user. None: nobody."""

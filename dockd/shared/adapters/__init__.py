@@ -1,0 +1,1 @@
+"""Adapters that station and central share: one library a file, no decisions."""

@@ -1,0 +1,175 @@
+"""`sealcam-bench`: a simulated officer's day on real programs, from the lens to the verdict."""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from hw_sim.bench.agency import BenchAgency
+from hw_sim.bench.board import Board
+from hw_sim.bench.errors import BenchError
+from hw_sim.bench.mosquitto import locate
+from hw_sim.bench.options import FAULTS, RunOptions, frame_rate_mhz, size_px
+from hw_sim.bench.run import play, resume
+from hw_sim.bench.world import World
+
+CACHE_FOLDER: Final = Path(__file__).resolve().parents[2] / ".cache"
+_STATE_FILE: Final = "bench.json"
+_EXAMPLES: Final = """examples:
+  ./scripts/bench --seconds 20 --out o --report r.json
+  ./scripts/bench --seconds 5 --fault central-stopped --out o ; ./scripts/bench resume o
+
+exit code: 0 everything held; 1 something did not, and the last line says what; 2 it could not run"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        return int(options.run(options, console))
+    except BenchError as error:
+        print(f"sealcam-bench: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"sealcam-bench: {error.filename or 'input'}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "sealcam-bench: stopped; what was recorded is on the card, and `resume` goes on from there", file=sys.stderr
+        )
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sealcam-bench",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="play a day and check everything",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.set_defaults(run=_run)
+    run.add_argument(
+        "--seconds", type=float, default=10.0, help="live time of each of the two recordings (2 to 3600, default 10)"
+    )
+    run.add_argument(
+        "--pre-event-s", type=int, default=4, help="seconds kept from before a press (0 to 120, default 4)"
+    )
+    run.add_argument(
+        "--out",
+        type=Path,
+        help="folder for everything; one that is not empty is refused (default: a new temporary one)",
+    )
+    run.add_argument(
+        "--seed", type=int, default=None, help="decides what the simulated sensor draws (default: drawn, and reported)"
+    )
+    run.add_argument(
+        "--size", type=size_px, default=(640, 480), metavar="WxH", help="picture size in pixels (default 640x480)"
+    )
+    run.add_argument(
+        "--fps",
+        type=frame_rate_mhz,
+        default=30_000,
+        metavar="F",
+        help="frames per second, 29.97 for example (default 30)",
+    )
+    run.add_argument("--fault", choices=FAULTS, help="break this part before the camera docks; `resume` heals it")
+    run.add_argument(
+        "--card", type=Path, metavar="DIR", help="put the camera's card there: a mounted image, for example"
+    )
+    run.add_argument("--spool", type=Path, metavar="DIR", help="put the dock's disk there")
+    run.add_argument(
+        "--audit", action="store_true", help="keep stream and drawn secrets below DIR/audit, for scripts/search_card"
+    )
+    again = commands.add_parser(
+        "resume", help="start an earlier run's programs again, and wait until everything has arrived"
+    )
+    again.set_defaults(run=_resume)
+    again.add_argument("out", type=Path, metavar="DIR", help="the folder of the earlier run")
+    for command in (run, again):
+        command.add_argument("--report", type=Path, metavar="FILE.json", help="write the result as one JSON object")
+        command.add_argument(
+            "--patience-s",
+            type=float,
+            default=None,
+            help="how long to wait for receipts after docking (default 30 to 120)",
+        )
+    return parser
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    if not 2 <= options.seconds <= 3600:
+        raise BenchError(
+            f"--seconds {options.seconds:g}", expected="2 to 3600", next_step="give the live time of each recording"
+        )
+    if not 0 <= options.pre_event_s <= 120:
+        raise BenchError(f"--pre-event-s {options.pre_event_s}", expected="0 to 120", next_step="give whole seconds")
+    out = _fresh_folder(options.out)
+    told = RunOptions(
+        seconds=options.seconds,
+        pre_event_s=options.pre_event_s,
+        seed=random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed,
+        width_px=options.size[0],
+        height_px=options.size[1],
+        frame_rate_mhz=options.fps,
+        fault=options.fault,
+        patience_s=options.patience_s or (20.0 if options.fault else 60.0 + options.seconds),
+        card_folder=None if options.card is None else options.card.resolve(),
+        spool_folder=None if options.spool is None else options.spool.resolve(),
+        has_audit=options.audit,
+    )
+    (out / _STATE_FILE).write_text(told.model_dump_json(indent=2))
+    return _go(out, told, options.report, console, is_resumed=False)
+
+
+def _resume(options: argparse.Namespace, console: Console) -> int:
+    state = options.out / _STATE_FILE
+    if not state.exists():
+        raise BenchError(
+            f"{options.out} has no {_STATE_FILE}",
+            expected="the --out folder of an earlier run",
+            next_step="name that folder",
+        )
+    told = RunOptions.model_validate(json.loads(state.read_text()))
+    told = told.model_copy(update={"fault": None, "patience_s": options.patience_s or 60.0 + told.seconds})
+    return _go(options.out.resolve(), told, options.report, console, is_resumed=True)
+
+
+def _go(out: Path, told: RunOptions, report_file: Path | None, console: Console, *, is_resumed: bool) -> int:
+    with Board(console) as board:
+        program = locate(CACHE_FOLDER, board.step)
+        agency = BenchAgency.load(out / "agency") if is_resumed else BenchAgency.provision(out / "agency", board.step)
+        with World(out, agency, program, options=told, on_event=board.event) as world:
+            report = resume(world, told, board) if is_resumed else play(world, told, board)
+    report.save(report_file if report_file is not None else out / "report.json")
+    report.show(console, out)
+    return 0 if report.is_good else 1
+
+
+def _fresh_folder(given: Path | None) -> Path:
+    if given is None:
+        return Path(tempfile.mkdtemp(prefix="sealcam-bench-"))
+    if given.exists() and (not given.is_dir() or any(given.iterdir())):
+        found = "is not empty" if given.is_dir() else "is a file"
+        raise BenchError(
+            f"{given} {found}", expected="a new folder or an empty one", next_step=f"name another, or: rm -r {given}"
+        )
+    given.mkdir(parents=True, exist_ok=True)
+    return given.resolve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
