@@ -45,5 +45,13 @@ class StoreUncertain(CameraSoftwareError):
         return "The camera restarts and checks its card; if this repeats, replace the card after docking."
 
 
+class RecorderEnded(CameraSoftwareError):
+    """The recorder's loop has ended, or ended while it was asked: what was asked for may not have been done."""
+
+    def diagnosis(self) -> str:
+        """Return what to try next."""
+        return "The camera restarts and takes its card up again; what was asked for must be asked again."
+
+
 class IllegalTransition(AssertionError):
     """A state machine was told something that cannot happen in its state: our bug."""

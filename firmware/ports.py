@@ -128,12 +128,16 @@ class StoredFile:
 class Store(Protocol):
     """The card: one folder for each shift, plain files in it. Names are checked by the caller's types, never by the card.
 
-    Nothing is durable before ``sync``, ``write_once``, ``make_folder``, ``truncate``, ``remove`` or ``remove_folder`` returns.
+    Nothing is durable before ``sync``, ``write_once``, ``create``, ``make_folder``, ``truncate``, ``remove`` or
+    ``remove_folder`` returns. One thread writes; any thread may ask and read.
 
     Every call raises:
         StoreFull: nothing, or a part, of the data was written; the file's earlier bytes stand.
         StoreUncertain: what is durable is no longer known (an fsync failed); go on in a new file or restart.
     """
+
+    def settle(self) -> None:
+        """Make durable whatever the card shows: what a killed process left may stand in the system's memory only."""
 
     def make_folder(self, folder: str) -> None:
         """Make a folder and sync its parent; an existing one is fine."""
@@ -160,7 +164,11 @@ class Store(Protocol):
         """Return up to ``size_bytes`` bytes; fewer at the end of the file only."""
 
     def truncate(self, folder: str, name: str, size_bytes: int) -> None:
-        """Cut a file and return when that is durable."""
+        """Cut a file and return when that is durable; it never grows.
+
+        Raises:
+            ValueError: the file is shorter.
+        """
 
     def remove(self, folder: str, name: str) -> None:
         """Remove a file and return when that is durable; an absent one is fine."""

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root = _root_fingerprint(options.root)
         verdict = verify_folder(Path(options.path), root, policy_file=options.policy, enrolment_file=options.enrolment)
     except UnusableInput as error:
-        print(f"sealcam-verify: {error}", file=sys.stderr)
+        print(f"sealcam-verify: {_printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"sealcam-verify: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
+        text = f"cannot read {error.filename}: {error.strerror}; make it readable, or give another folder"
+        print(f"sealcam-verify: {_printable(text)}", file=sys.stderr)
         return 2
     print(verdict.model_dump_json(indent=2) if options.json else _text(verdict))
     if verdict.verdict == "unreadable":
@@ -107,24 +109,21 @@ def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, e
         raise UnusableInput(
             f"{path} holds no file named {CHAIN_NAME} at any depth; give the folder of a shift, or one above it"
         )
+    # A shift's folder has its name in the findings also where it was given itself: the chain must be of that shift.
+    base = Path(path.resolve().name) if path in folders else Path()
     findings: list[Finding] = []
     shifts: list[ShiftEvidence] = []
     reports: dict[str, ChainReport] = {}
     for number, folder in enumerate(folders):
         _progress(f"shift {number + 1} of {len(folders)}")
         trust = judge_trust(
-            signed_policy=_small(policy_file or folder / "policy"),
-            enrolment=_small(enrolment_file or folder / "enrolment"),
+            signed_policy=_beside(folder, "policy") if policy_file is None else _small(policy_file),
+            enrolment=_beside(folder, "enrolment") if enrolment_file is None else _small(enrolment_file),
             root_fingerprint=root,
         )
-        label = folder.relative_to(path).as_posix()
+        label = _printable((base / folder.relative_to(path)).as_posix())
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-        evidence, problems = read_shift(
-            folder="" if label == "." else label,
-            names=names,
-            read=lambda name, at=folder: _pieces(at / name),
-            trust=trust,
-        )
+        evidence, problems = read_shift(folder=label, names=names, read=partial(_pieces, folder), trust=trust)
         findings += problems
         if evidence is not None:
             shifts.append(evidence)
@@ -135,7 +134,7 @@ def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, e
 
 
 def _shift_folders(path: Path) -> Iterator[Path]:
-    for count, (folder, _, names) in enumerate(os.walk(path)):
+    for count, (folder, _, names) in enumerate(os.walk(path, onerror=_refuse)):
         if count > _FOLDERS_MAX:
             raise UnusableInput(f"{path} has more than {_FOLDERS_MAX} folders; give one nearer to the evidence")
         looks_like_shift = CHAIN_NAME in names or any(name.endswith(".media") for name in names)
@@ -143,22 +142,37 @@ def _shift_folders(path: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _small(path: Path) -> bytes | None:
-    """Return a small file's bytes, one more than may be so that too large ones are noticed; None when it is not there."""
+def _refuse(error: OSError) -> None:
+    """Stop at a folder that cannot be read: what is in it would be missing from the verdict without a word."""
+    raise error
+
+
+def _beside(folder: Path, name: str) -> bytes | None:
+    """Return a small file that may stand beside a chain; None where there is none."""
     try:
-        with path.open("rb") as file:
-            return file.read(CBOR_SIZE_BYTES_MAX + 1)
+        return _small(folder / name)
     except FileNotFoundError:
         return None
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """Return a file's bytes in pieces; a chain is cut off at the most that one may have."""
-    left = CHAIN_SIZE_BYTES_MAX if path.name == CHAIN_NAME else sys.maxsize
+def _small(path: Path) -> bytes:
+    """Return a small file's bytes, one more than may be so that too large ones are noticed."""
     with path.open("rb") as file:
+        return file.read(CBOR_SIZE_BYTES_MAX + 1)
+
+
+def _pieces(folder: Path, name: str) -> Iterator[bytes]:
+    """Return a file's bytes in pieces; of a chain no more than its reader needs to see that it is too long."""
+    left = CHAIN_SIZE_BYTES_MAX + 1 if name == CHAIN_NAME else sys.maxsize
+    with (folder / name).open("rb") as file:
         while left > 0 and (data := file.read(min(left, _READ_SIZE_BYTES))):
             left -= len(data)
             yield data
+
+
+def _printable(text: str) -> str:
+    """Return text with everything escaped that a terminal would act on or that cannot be printed: names are not ours."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _progress(text: str) -> None:
@@ -189,7 +203,7 @@ def _text(verdict: Verdict) -> str:
         lines += ["", f"Root fingerprint {verdict.root_fingerprint} ({state})."]
         if not verdict.is_root_confirmed:
             lines.append("Compare it with the one that the agency published, or give that one with --root.")
-    return "\n".join(lines)
+    return "\n".join(_printable(line) for line in lines)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Final
 from protocol.canonical import decode, digest, encode, parse
 from protocol.cose import sign_detached, sign_detached_by_device
 from protocol.entries import BODY_OF_KIND, DEVICE_ONLY_KINDS, DEVICE_SIGNED_KINDS, KIND_OF_BODY, Body, Head
-from protocol.errors import PeerError
+from protocol.errors import BodyMismatch, PeerError
 from protocol.keys import DeviceSigner, EntryKey
 from protocol.units import BODY_SALT_SIZE_BYTES, ENTRY_SIZE_BYTES_MAX
 
@@ -18,15 +18,12 @@ _SECTION: Final = "spec/02-chain.md, 2.2"
 _ENTRY_ITEMS_MAX: Final = 32
 """An entry has 13 items; a few more leave a damaged signature readable as one."""
 _HEAD_SIZE_BYTES_MAX: Final = 255
-_SHIFT_ID_SIZE_BYTES: Final = 16
 
 # How every record goes on after its size: array of 4, a byte string with one byte of length, which is the head: array
 # of 7, version 1, byte string of 16. This is what a reader looks for behind damage.
 _ENTRY_START: Final = b"\x84\x58"
 _HEAD_START: Final = b"\x87\x01\x50"
 _HEAD_OFFSET_BYTES: Final = RECORD_HEADER_SIZE_BYTES + len(_ENTRY_START) + 1
-SHIFT_ID_OFFSET_BYTES: Final = _HEAD_OFFSET_BYTES + len(_HEAD_START)
-"""From the start of a record to the shift_id in its head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +124,13 @@ def parse_body(entry: Entry) -> Body | None:
     """Return the body; None where it is withheld or of a kind that this version does not know.
 
     Raises:
-        PeerError: it is not the body that the head commits to, or not one of this kind.
+        BodyMismatch: it is not the body that the head commits to.
+        PeerError: it is not canonical, or not one of this kind.
     """
     if entry.body_bytes is None:
         return None
     if digest("sealcam/1 body", entry.body_bytes) != entry.head.body_hash:
-        raise PeerError("body is not the one that the head commits to", section=_SECTION)
+        raise BodyMismatch("body is not the one that the head commits to")
     value = decode(entry.body_bytes[BODY_SALT_SIZE_BYTES:])
     model = BODY_OF_KIND.get(entry.head.kind)
     return None if model is None else parse(model, value, section="spec/02-chain.md, 2.4")
@@ -159,7 +157,6 @@ class RecordReader:
         """Begin at the start of a file."""
         self._buffer = bytearray()
         self._base_bytes = 0
-        self._shift_id = b""
         self._damage: tuple[int, str] | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Record]:
@@ -186,7 +183,6 @@ class RecordReader:
             outcome = self._one()
             if isinstance(outcome, Record):
                 self._end_damage(records, outcome.offset_bytes)
-                self._shift_id = outcome.entry.head.shift_id if outcome.entry and not self._shift_id else self._shift_id
                 records.append(outcome)
                 self._drop(outcome.end_bytes - outcome.offset_bytes)
             elif outcome is None and not (is_end and self._buffer):
@@ -214,20 +210,16 @@ class RecordReader:
         return Record(self._base_bytes, self._base_bytes + end, entry, None)
 
     def _find_next(self, *, is_end: bool) -> bool:
-        """Go to the next place where a record may begin; False while none is in sight.
-
-        Until one entry was read the shift is not known, and the start of any entry counts.
-        """
-        wanted = _HEAD_START + self._shift_id
-        found = self._buffer.find(wanted, _HEAD_OFFSET_BYTES)
+        """Go to the next place where a record may begin; False while none is in sight."""
+        found = self._buffer.find(_HEAD_START, _HEAD_OFFSET_BYTES)
         while found >= 0:
             start = found - _HEAD_OFFSET_BYTES
             if self._buffer.startswith(_ENTRY_START, start + RECORD_HEADER_SIZE_BYTES):
                 self._drop(start)
                 return True
-            found = self._buffer.find(wanted, found + 1)
+            found = self._buffer.find(_HEAD_START, found + 1)
         if not is_end:
-            self._drop(max(0, len(self._buffer) - SHIFT_ID_OFFSET_BYTES - _SHIFT_ID_SIZE_BYTES))
+            self._drop(max(0, len(self._buffer) - _HEAD_OFFSET_BYTES - len(_HEAD_START)))
         return False
 
     def _end_damage(self, records: list[Record], end_bytes: int) -> None:

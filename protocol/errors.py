@@ -22,6 +22,14 @@ class NotCanonical(PeerError):
         super().__init__(message, section="spec/01-encoding.md, 1.1")
 
 
+class BodyMismatch(PeerError):
+    """A body is not the one that its entry's head commits to (spec/02-chain.md, 2.2)."""
+
+    def __init__(self, message: str) -> None:
+        """Say what was found."""
+        super().__init__(message, section="spec/02-chain.md, 2.2")
+
+
 class BadSignature(PeerError):
     """A signature or a public key does not hold (spec/01-encoding.md, 1.3 and 1.4)."""
 

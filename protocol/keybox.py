@@ -10,7 +10,7 @@ from protocol.canonical import Row, decode, digest, encode, parse
 from protocol.errors import KeyBoxUnreadable, PeerError
 from protocol.keys import key_id
 from protocol.sealing import content_key_commitment
-from protocol.units import SEALED_KEY_SIZE_BYTES, SEALING_KEY_SIZE_BYTES, Id
+from protocol.units import KEY_BOX_SIZE_BYTES_MAX, SEALED_KEY_SIZE_BYTES, SEALING_KEY_SIZE_BYTES, Id
 
 _SECTION: Final = "spec/03-recording.md, 3.6"
 _MLKEM_PUBLIC_SIZE_BYTES: Final = 1184
@@ -122,4 +122,4 @@ def parse_key_box(data: bytes) -> KeyBox:
     Raises:
         PeerError: it is not one.
     """
-    return parse(KeyBox, decode(data, size_bytes_max=16_384), section=_SECTION)
+    return parse(KeyBox, decode(data, size_bytes_max=KEY_BOX_SIZE_BYTES_MAX), section=_SECTION)

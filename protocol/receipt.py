@@ -10,7 +10,7 @@ from protocol.entries import MediaFiles
 from protocol.errors import BadSignature
 from protocol.keys import EntryKey, key_id
 from protocol.policy import Level, Policy
-from protocol.units import Extensions, Hash, Id, Int, Positive, Uint
+from protocol.units import RECEIPT_SIZE_BYTES_MAX, Extensions, Hash, Id, Int, Positive, Uint
 
 _PURPOSE: Final = "sealcam/1 receipt"
 
@@ -67,7 +67,7 @@ def verify_receipt(signed: bytes, policy: Policy) -> Receipt:
     Raises:
         PeerError: malformed, or not signed by a central key of this policy.
     """
-    sign1 = decode(signed, size_bytes_max=131_072)
+    sign1 = decode(signed, size_bytes_max=RECEIPT_SIZE_BYTES_MAX)
     receipt = parse(Receipt, decode(payload_of(sign1)), section="spec/04-trust.md, 4.4")
     central_key = policy.central_key_of(receipt.central_key_id)
     if central_key is None:

@@ -45,7 +45,7 @@ def load_settings(text: str, file_name: str, model: type[M]) -> M:
         raise SettingsError(_toml_message(str(error), text, file_name)) from None
     try:
         # By way of JSON, since strict validation of JSON takes a string for a path and an array for a tuple.
-        return model.model_validate_json(json.dumps(values, default=str))
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise SettingsError(_first_message(error.errors(), text, file_name, model)) from None
 
@@ -60,11 +60,18 @@ def _toml_message(message: str, text: str, file_name: str) -> str:
 
 def _first_message(errors: Sequence[ErrorDetails], text: str, file_name: str, model: type[BaseModel]) -> str:
     """Return the message about the error that stands first in the file, missing keys last."""
-    placed = [(_line_of(text, error["loc"]), error) for error in errors]
+    paths = [error["loc"] for error in errors]
+    # What is wrong with a whole array or table follows from what is wrong inside it.
+    innermost = [error for error in errors if not any(_is_above(error["loc"], path) for path in paths)]
+    placed = [(_line_of(text, error["loc"]), error) for error in innermost]
     line, error = min(placed, key=lambda item: (item[1]["type"] == "missing", item[0] or 0))
-    key = ".".join(str(step) for step in error["loc"]) or "settings"
     place = file_name if line is None else f"{file_name} line {line}"
-    return f"{place}: {key}: {_complaint(error, model)}"
+    key = "".join(f"{step}." for step in error["loc"])[:-1]
+    return f"{place}: {key}: {_complaint(error, model)}" if key else f"{place}: {_complaint(error, model)}"
+
+
+def _is_above(path: KeyPath, other: KeyPath) -> bool:
+    return len(path) < len(other) and other[: len(path)] == path
 
 
 def _complaint(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -73,8 +80,10 @@ def _complaint(error: ErrorDetails, model: type[BaseModel]) -> str:
         return _unknown_key(error["loc"], model)
     if kind == "missing":
         return _missing_key(error["loc"], model)
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return f"{message[:1].lower()}{message[1:]}, found {_shown(error['input'])}"
+    if kind == "value_error":
+        # A model's own words: they say what was found.
+        return error["msg"].removeprefix("Value error, ")
+    return f"{error['msg'][:1].lower()}{error['msg'][1:]}, found {_shown(error['input'])}"
 
 
 def _unknown_key(path: KeyPath, model: type[BaseModel]) -> str:

@@ -18,8 +18,8 @@ _KINDS_OF_CLASS: Final[dict[FindingClass, tuple[str, ...]]] = {
         "chunk-out-of-sequence", "part-hash-mismatch", "camera-mismatch", "receipt-contradicts", "key-box-mismatch",
     ),
     "incomplete": (
-        "chain-empty", "chain-not-closed", "chain-missing", "recording-not-ended", "chunk-missing", "media-missing",
-        "media-short", "media-excess", "file-unknown",
+        "chain-empty", "chain-not-closed", "chain-missing", "recording-missing", "recording-not-ended", "chunk-missing",
+        "media-missing", "media-short", "media-excess", "file-unknown",
     ),
     "gap": ("frames-dropped", "resumed-unclean", "recording-interrupted"),
     "issuer": (
@@ -69,6 +69,8 @@ class Finding(_Data):
     kind: str
     place: Place
     text: str
+    count: int = 1
+    """How many things of this kind it stands for: more than one where there were too many to name each."""
 
     @property
     def finding_class(self) -> FindingClass:

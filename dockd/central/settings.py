@@ -37,6 +37,14 @@ class BrokerSettings(SettingsModel):
     key_file: Path = Field(description="this worker's private key")
 
 
+class IngestSettings(SettingsModel):
+    """This worker, and what docks may fill of its staging. The broker knows it by the name in its certificate."""
+
+    name: Annotated[str, Field(pattern=r"^ingest-[a-z0-9](?:[a-z0-9-]{0,23}[a-z0-9])?$")] = "ingest-1"
+    dock_bytes_max: Annotated[int, Field(ge=1 << 20)] = 256 << 30
+    free_bytes_min: Annotated[int, Field(ge=0)] = 1 << 30
+
+
 class CentralSettings(SettingsModel):
     """`central.toml`: what ingest and the commands about recordings read."""
 
@@ -49,6 +57,7 @@ class CentralSettings(SettingsModel):
     storage: StorageSettings
     vault: VaultLinkSettings
     broker: BrokerSettings
+    ingest: IngestSettings = IngestSettings()
 
 
 class VaultSettings(SettingsModel):

@@ -15,12 +15,16 @@ class LineLost(OperatingError):
     """The serial line of a bay is gone, or was never there."""
 
 
+class LineAbsent(LineLost):
+    """There is no such port: a USB port without its camera, or a wrong name."""
+
+
 class SpoolFull(OperatingError):
     """The spool's disk has no room; everything that was in it stands."""
 
 
-class TrustFault(OperatingError):
-    """The dock's policy or its key cannot be used."""
+class SettingsFault(OperatingError):
+    """The settings, or a file that they name, cannot be used."""
 
 
 class SpoolUncertain(StationError):

@@ -57,6 +57,12 @@ class Spool(Protocol):
     def receipts(self, place: ShiftPlace) -> tuple[bytes, ...]:
         """Return the receipts kept for a shift."""
 
+    def keep_note(self, place: ShiftPlace, name: str, data: bytes) -> None:
+        """Keep a small file of the dock's own beside a shift, in place of an earlier one; durable on return."""
+
+    def note(self, place: ShiftPlace, name: str) -> bytes | None:
+        """Return a note; None where there is none."""
+
     def free_bytes(self) -> int:
         """Return the bytes that can still be written."""
 
@@ -80,3 +86,20 @@ class Line(Protocol):
 
     def close(self) -> None:
         """Let the line go; safe to call twice."""
+
+
+class Clock(Protocol):
+    """Time. Monotonic time orders and measures; wall time is for people to read."""
+
+    def mono_ns(self) -> int:
+        """Return nanoseconds of CLOCK_MONOTONIC."""
+
+    def unix_ms(self) -> int:
+        """Return wall time as this machine has it."""
+
+
+class Entropy(Protocol):
+    """Where nonces come from."""
+
+    def take(self, size_bytes: int) -> bytes:
+        """Return ``size_bytes`` unpredictable bytes."""

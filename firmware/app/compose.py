@@ -1,20 +1,49 @@
 """Joins the camera's parts; `__main__` and the bench call it with their own devices and nothing else differs."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 
-from firmware.app.capture import Capture, Say
+from firmware.app.capture import Capture
+from firmware.app.dock_client import DockClient
 from firmware.app.eraser import Eraser
 from firmware.app.recorder import Recorder
 from firmware.app.shift_log import ShiftLog
-from firmware.ports import Camera, Clock, Entropy, Indicator, Microphone, Panel, Store
+from firmware.app.telling import Say
+from firmware.ports import Camera, Clock, Entropy, Indicator, Line, Microphone, Panel, Store
 from firmware.settings import CameraSettings
 from protocol.keys import DeviceSigner
 from protocol.policy import TrustedPolicy
 
 
-def build_recorder(
+@dataclass(frozen=True, slots=True)
+class CameraProgram:
+    """A camera's two loops: they start and stop together, the recorder first and last."""
+
+    recorder: Recorder
+    dock_client: DockClient
+
+    def start(self) -> None:
+        """Recover the card, begin to record, and listen for a dock."""
+        self.recorder.start()
+        self.dock_client.start()
+
+    def stop(self) -> None:
+        """Say goodbye to the dock, close what runs, and sign the power-off."""
+        self.dock_client.stop()
+        self.recorder.stop()
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Return what ended a loop, if it was not `stop`: the process must end, and recover at its next start."""
+        return self.recorder.fault or self.dock_client.fault
+
+
+def build_camera(
     *,
     settings: CameraSettings,
+    open_line: Callable[[], Line],
+    enrolment: bytes,
     store: Store,
     clock: Clock,
     entropy: Entropy,
@@ -25,8 +54,8 @@ def build_recorder(
     panel: Panel,
     indicator: Indicator,
     say: Say,
-) -> Recorder:
-    """Return a recorder over these devices; nothing is started."""
+) -> CameraProgram:
+    """Return a camera over these devices; nothing is started."""
     log = ShiftLog(
         store=store, clock=clock, entropy=entropy, device=device, policy=policy, firmware_version=version("sealcam")
     )
@@ -43,7 +72,7 @@ def build_recorder(
         reserve_bytes=settings.reserve_bytes,
         say=say,
     )
-    return Recorder(
+    recorder = Recorder(
         settings=settings,
         store=store,
         clock=clock,
@@ -56,3 +85,19 @@ def build_recorder(
         indicator=indicator,
         say=say,
     )
+    dock_client = DockClient(
+        open_line=open_line,
+        store=store,
+        signer=device,
+        enrolment=enrolment,
+        policy=policy.policy,
+        entropy=entropy,
+        clock=clock,
+        closed_folders=lambda: tuple(folder for folder in store.folders() if folder != log.folder),
+        on_docked=recorder.docked,
+        on_undocked=recorder.undocked,
+        on_receipt=recorder.take_receipt,
+        on_ready=lambda is_ready: say("ready", {"is_ready": is_ready}),
+        say=say,
+    )
+    return CameraProgram(recorder, dock_client)

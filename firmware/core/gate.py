@@ -4,6 +4,7 @@ What is erased, and in which durable order, is `firmware.app.eraser`.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from protocol.errors import PeerError
 from protocol.policy import Policy
@@ -11,7 +12,7 @@ from protocol.receipt import ChainSubject, Receipt, RecordingSubject, verify_rec
 from protocol.verify.chain import ChainReport
 from protocol.verify.shift import receipt_contradiction
 
-_LEVELS = {"stored": 1, "locked": 2}
+_LEVELS: Final = {"stored": 1, "locked": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Refusal:
     """The gate stays shut, and why."""
 
     reason: str
+    is_true_but_early: bool = False
+    """All holds but the order: it opens when the recordings are gone, so the receipt is kept until then."""
 
 
 def decide(
@@ -57,7 +60,7 @@ def decide(
         return Permission(receipt, subject.recording_id)
     assert isinstance(subject, ChainSubject)
     if has_recordings_left:
-        return Refusal("the chain goes last: recordings of the shift are still on the card")
+        return Refusal("the chain goes last: recordings of the shift are still on the card", is_true_but_early=True)
     return Permission(receipt, None)
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
-from firmware.core.audio_placer import AudioPlacer, Span, overlaps
+from firmware.core.aac import silent_block
+from firmware.core.audio_placer import AudioPlacer, PlacedAudio, Span, overlaps
 from firmware.core.fmp4 import (
     AudioTrack,
     VideoTrack,
@@ -19,6 +21,12 @@ from firmware.ports import AudioDescription, EncodedAudio, VideoDescription
 from protocol.entries import AudioSpan, AudioState, Chunk, FrameGap, Moment, Part, PartKind
 from protocol.sealing import PartSealer
 from protocol.units import SPANS_PER_CHUNK_MAX
+
+AUDIO_HOLE_US_MAX: Final = 100_000
+"""A longer stretch without sound is signed as failed; a shorter one is where blocks meet, or the edge of a mute."""
+_FAR_US: Final = 2**63 - 1
+_FRAME_TIME_PRODUCT: Final = 1_000_000_000
+"""Microseconds of a frame times milli-hertz of its rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class RecordingSealer:
         audio: AudioDescription | None,
         is_pre_event_audio_on: bool,
     ) -> None:
-        """Begin with ``first_gop``, whose first frame is media time zero.
+        """Begin with ``first_gop``, whose first frame is media time zero; sound before the press only if that is on.
 
         Raises:
             StreamFault: the GOP does not carry its parameter sets.
@@ -73,13 +81,21 @@ class RecordingSealer:
         self.duration_us = 0
         self._part_sealer = part_sealer
         self._pressed_at_us = pressed_at_mono_us
-        self._audio_from_us = self.origin_mono_us if is_pre_event_audio_on else max(pressed_at_mono_us, self.origin_mono_us)
+        self._audio_from_us = (
+            self.origin_mono_us if is_pre_event_audio_on else max(pressed_at_mono_us, self.origin_mono_us)
+        )
         self._video_track = VideoTrack.of(first_gop.frames[0], video)
+        self._frame_rate_mhz = video.frame_rate_mhz
         self._audio = audio
         rate_hz = 1 if audio is None else audio.sample_rate_hz
         self._placer = AudioPlacer(origin_mono_us=self.origin_mono_us, sample_rate_hz=rate_hz)
         self._muted: list[Span] = []
         self._lost: list[Lost] = []
+
+    @property
+    def end_mono_us(self) -> int:
+        """Return the time up to which the recording reaches."""
+        return self.origin_mono_us + self.duration_us
 
     def media_us(self, mono_us: int) -> int:
         """Return media time, not below zero."""
@@ -87,11 +103,11 @@ class RecordingSealer:
 
     def mute(self, since_mono_us: int) -> None:
         """Leave the sound out from here on."""
-        self._muted.append(Span(since_mono_us, 2**63 - 1))
+        self._muted.append(Span(since_mono_us, _FAR_US))
 
     def unmute(self, until_mono_us: int) -> None:
         """Take the sound in again."""
-        if self._muted:
+        if self._muted and self._muted[-1].end_mono_us == _FAR_US:
             self._muted[-1] = Span(self._muted[-1].start_mono_us, until_mono_us)
 
     def note_loss(self, lost: Lost) -> None:
@@ -117,8 +133,9 @@ class RecordingSealer:
         plain.append(("video", video))
         kept = tuple(block for block in paired.audio if self._is_audible(block))
         placed = self._placer.place(kept).blocks
-        if placed:
-            plain.append(("audio", audio_fragment(sequence=audio_sequence(index), blocks=placed)))
+        sounding = self._with_track_start(placed, index, end_us)
+        if sounding:
+            plain.append(("audio", audio_fragment(sequence=audio_sequence(index), blocks=sounding)))
         start_us = self.duration_us
         chunk = SealedChunk(
             parts=tuple(self._part_sealer.seal(index, kind, data) for kind, data in plain),
@@ -128,10 +145,11 @@ class RecordingSealer:
             duration_us=end_us - start_us,
             frame_count=len(gop.frames),
             is_pre_event=gop.start_mono_us < self._pressed_at_us,
-            audio=self._audio_spans(start_us, end_us, has_audio=bool(paired.audio)),
+            audio=self._audio_spans(start_us, end_us, placed),
             gaps=self._gaps(gop, start_us),
         )
         self._lost.clear()
+        self._muted = [span for span in self._muted if span.end_mono_us > gop.start_mono_us]
         self.chunk_count += 1
         self.size_bytes += chunk.size_bytes
         self.duration_us = end_us
@@ -142,33 +160,58 @@ class RecordingSealer:
             return False
         return not any(overlaps(block, span, sample_rate_hz=self._audio.sample_rate_hz) for span in self._muted)
 
-    def _audio_spans(self, start_us: int, end_us: int, *, has_audio: bool) -> tuple[AudioSpan, ...]:
+    def _with_track_start(self, placed: tuple[PlacedAudio, ...], index: int, end_us: int) -> tuple[PlacedAudio, ...]:
+        """Begin the sound's track at time zero, with a block of silence where the sound begins later (`firmware.core.aac`)."""
+        silence = None if self._audio is None else silent_block(self._audio.channel_count)
+        if index > 0 or silence is None or self._audio is None or (placed and placed[0].start_sample == 0):
+            return placed
+        until = placed[0].start_sample if placed else end_us * self._audio.sample_rate_hz // 1_000_000
+        return (PlacedAudio(silence, 0, until), *placed)
+
+    def _audio_spans(self, start_us: int, end_us: int, placed: tuple[PlacedAudio, ...]) -> tuple[AudioSpan, ...]:
         """Return what the sound is, from ``start_us`` to ``end_us``, cut where a reason begins or ends."""
-        policy_end_us = self._audio_from_us - self.origin_mono_us
-        cuts = {start_us, end_us, policy_end_us}
-        muted = [(span.start_mono_us - self.origin_mono_us, span.end_mono_us - self.origin_mono_us) for span in self._muted]
-        for span in muted:
-            cuts.update(span)
-        edges = sorted(cut for cut in cuts if start_us <= cut <= end_us)
+        policy_end_us = end_us if self._audio is None else self._audio_from_us - self.origin_mono_us
+        holes = self._holes(start_us, end_us, placed)
+        muted = [
+            (span.start_mono_us - self.origin_mono_us, span.end_mono_us - self.origin_mono_us) for span in self._muted
+        ]
+        cuts = {start_us, end_us, policy_end_us, *(cut for span in (*muted, *holes) for cut in span)}
         spans: list[AudioSpan] = []
-        for left, right in pairwise(edges):
-            state: AudioState = "present" if has_audio else "failed"
-            if left < policy_end_us:
+        for left_us, right_us in pairwise(sorted(cut for cut in cuts if start_us <= cut <= end_us)):
+            state: AudioState = "present"
+            if left_us < policy_end_us:
                 state = "off-by-policy"
-            elif any(begin <= left < end for begin, end in muted):
+            elif _holds(muted, left_us):
                 state = "muted"
+            elif _holds(holes, left_us):
+                # The short end of a hole that has a reason is its edge: the next block does not begin at once.
+                is_edge = bool(spans) and right_us - left_us <= AUDIO_HOLE_US_MAX
+                state = spans[-1].state if is_edge else "failed"
             if spans and spans[-1].state == state:
-                spans[-1] = AudioSpan(start_us=spans[-1].start_us, end_us=right, state=state)
-            else:
-                spans.append(AudioSpan(start_us=left, end_us=right, state=state))
+                left_us = spans.pop().start_us
+            spans.append(AudioSpan(start_us=left_us, end_us=right_us, state=state))
         return tuple(spans[:SPANS_PER_CHUNK_MAX])
+
+    def _holes(self, start_us: int, end_us: int, placed: tuple[PlacedAudio, ...]) -> list[tuple[int, int]]:
+        """Return the longer stretches of the chunk that no block of sound covers, whatever the reason."""
+        rate_hz = 1 if self._audio is None else self._audio.sample_rate_hz
+        edges_us = [start_us]
+        for block in placed:
+            edges_us += (
+                block.start_sample * 1_000_000 // rate_hz,
+                (block.start_sample + block.sample_count) * 1_000_000 // rate_hz,
+            )
+        edges_us.append(end_us)
+        pairs = zip(edges_us[::2], edges_us[1::2], strict=True)
+        return [(begin_us, until_us) for begin_us, until_us in pairs if until_us - begin_us > AUDIO_HOLE_US_MAX]
 
     def _gaps(self, gop: Gop, start_us: int) -> tuple[FrameGap, ...]:
         """Return the gaps in the GOP, and what was lost between the chunk before and this GOP."""
         gaps: list[FrameGap] = []
         base_us = gop.start_mono_us - self.origin_mono_us
         if base_us > start_us:
-            count = sum(lost.frame_count for lost in self._lost)
+            nominal = ((base_us - start_us) * self._frame_rate_mhz + _FRAME_TIME_PRODUCT // 2) // _FRAME_TIME_PRODUCT
+            count = sum(lost.frame_count for lost in self._lost) if self._lost else nominal
             reason = self._lost[0].reason.value if self._lost else "not-delivered"
             gaps.append(FrameGap(start_us=start_us, end_us=base_us, missing_frame_count=count, reason=reason))
         for gap in gop.gaps:
@@ -181,3 +224,7 @@ class RecordingSealer:
                 )
             )
         return tuple(gaps[:SPANS_PER_CHUNK_MAX])
+
+
+def _holds(spans: list[tuple[int, int]], time_us: int) -> bool:
+    return any(begin_us <= time_us < until_us for begin_us, until_us in spans)

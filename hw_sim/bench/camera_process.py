@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from firmware.app.dock_client import DockClient
 
 from firmware.adapters.device_key_file import load_device_key
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
+from firmware.adapters.serial_line import SerialLine
 from firmware.adapters.system_clock import SystemClock
 from firmware.adapters.trust_files import load_enrolment, load_policy
-from firmware.app.compose import build_recorder
+from firmware.app.compose import build_camera
 from firmware.errors import CameraSoftwareError
 from firmware.ports import EncodedAudio, EncodedFrame, Gesture
 from firmware.settings import CameraSettings
@@ -110,8 +110,10 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
     microphone = SimulatedMicrophone(scene=scene, clock=clock, tap=audit.tap)
     panel = SimulatedPanel()
     store = FileStore(settings.card_folder)
-    recorder = build_recorder(
+    program = build_camera(
         settings=settings,
+        open_line=lambda: SerialLine(Path(settings.dock_port), baud_rate=settings.dock_baud),
+        enrolment=enrolment,
         store=store,
         clock=clock,
         entropy=entropy,
@@ -123,28 +125,15 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
         indicator=SimulatedIndicator(lambda signal: speaker.say("signal", {"signal": signal.value})),
         say=speaker.say,
     )
-    recorder.start()
-    client = DockClient(
-        settings=settings,
-        store=store,
-        clock=clock,
-        entropy=entropy,
-        device=device,
-        policy=policy,
-        enrolment=enrolment,
-        recorder=recorder,
-        say=speaker.say,
-    )
-    client.start()
+    program.start()
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
         _obey(sys.stdin, panel, camera, speaker, audit)
     except KeyboardInterrupt:
         pass
-    client.stop()
-    recorder.stop()
+    program.stop()
     audit.save()
-    return 0 if recorder.fault is None else 1
+    return 0 if program.fault is None else 1
 
 
 def _interrupt() -> None:

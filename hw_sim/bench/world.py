@@ -82,7 +82,7 @@ class World:
     @property
     def sealed(self) -> Path:
         """Return the folder with chains and media files as central holds them."""
-        return self.agency.objects_folder
+        return self.agency.storage_folder / "objects"
 
     def start(self, options: RunOptions) -> None:
         """Start broker, vault, central, dock and camera, with the camera in the dock."""

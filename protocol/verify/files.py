@@ -5,10 +5,13 @@ Pure: what the files hold comes through a reader that the caller passes in (spec
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from protocol.entries import EntryPlace
 from protocol.keybox import key_box_hash
 from protocol.layout import CHAIN_NAME, key_box_name, media_name, parse_file_name, parse_shift_folder
+from protocol.units import KEY_BOX_SIZE_BYTES_MAX, RECEIPT_SIZE_BYTES_MAX, RECEIPTS_PER_SHIFT_MAX
 from protocol.verdict import Finding, Place
 from protocol.verify.chain import ChainReport, ChainVerifier
+from protocol.verify.findings import FindingLog
 from protocol.verify.media import MediaVerifier
 from protocol.verify.shift import ShiftEvidence, TrustReport
 
@@ -23,7 +26,8 @@ def read_shift(
 
     ``names`` are the names of the folder's files; ``trust`` is what policy and enrolment showed.
     """
-    if CHAIN_NAME not in names:
+    present = frozenset(names)
+    if CHAIN_NAME not in present:
         return None, (_finding("chain-missing", folder, CHAIN_NAME, "the folder has no chain"),)
     verifier = ChainVerifier(camera_key=trust.camera_key, file=_path(folder, CHAIN_NAME))
     for data in read(CHAIN_NAME):
@@ -31,24 +35,42 @@ def read_shift(
     report = verifier.finish()
     if report is None:
         return None, (_finding("chain-empty", folder, CHAIN_NAME, "nothing in the file is an entry"),)
-    findings = [*_folder_findings(folder, report), *_file_findings(folder, names, report)]
+    findings = tuple(_content_findings(folder, present, report, read))
+    about_folder = FindingLog(_path(folder, "*"))
+    for finding in (*_folder_findings(folder, report), *_file_findings(folder, names, report, read)):
+        about_folder.add(finding)
+    receipt_names = [name for name in names if name.endswith(".receipt")]
+    for name in receipt_names[RECEIPTS_PER_SHIFT_MAX:]:
+        about_folder.add(_finding("file-unknown", folder, name, "a shift has fewer receipts than this"))
+    receipts = tuple(_small(read(name), RECEIPT_SIZE_BYTES_MAX) for name in receipt_names[:RECEIPTS_PER_SHIFT_MAX])
+    return ShiftEvidence(report, (*findings, *about_folder.findings()), receipts, trust), ()
+
+
+def _content_findings(folder: str, present: frozenset[str], report: ChainReport, read: ReadFile) -> Iterator[Finding]:
+    """Read the media files and key boxes that the chain describes, and find what is not as it says."""
     for recording in report.recordings:
         for file in recording.media:
             name = media_name(recording.recording_id, file.number)
-            if name in names:
+            if name in present:
                 media = MediaVerifier(recording, file.number, file=_path(folder, name))
                 for data in read(name):
                     media.feed(data)
-                findings += media.finish()
+                yield from media.finish()
         box = key_box_name(recording.recording_id)
-        if (
-            box in names
-            and recording.opened is not None
-            and key_box_hash(b"".join(read(box))) != recording.opened.key_box_hash
-        ):
-            findings.append(_finding("key-box-mismatch", folder, box, "not the key box that the camera signed"))
-    receipts = tuple(b"".join(read(name)) for name in names if name.endswith(".receipt"))
-    return ShiftEvidence(report, tuple(findings), receipts, trust), ()
+        if box in present and recording.opened is not None:
+            found = key_box_hash(_small(read(box), KEY_BOX_SIZE_BYTES_MAX))
+            if found != recording.opened.key_box_hash:
+                yield _finding("key-box-mismatch", folder, box, "not the key box that the camera signed")
+
+
+def _small(pieces: Iterator[bytes], size_bytes_max: int) -> bytes:
+    """Return a file's bytes, and of one that is too large only so many that its reader notices."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece[: size_bytes_max + 1 - len(data)]
+        if len(data) > size_bytes_max:
+            break
+    return bytes(data)
 
 
 def _folder_findings(folder: str, report: ChainReport) -> Iterator[Finding]:
@@ -62,12 +84,13 @@ def _folder_findings(folder: str, report: ChainReport) -> Iterator[Finding]:
         )
 
 
-def _file_findings(folder: str, names: Sequence[str], report: ChainReport) -> Iterator[Finding]:
+def _file_findings(folder: str, names: Sequence[str], report: ChainReport, read: ReadFile) -> Iterator[Finding]:
     """Find media that are missing and files of recordings that the chain does not have."""
+    present = frozenset(names)
     expected = {media_name(view.recording_id, file.number): view for view in report.recordings for file in view.media}
-    known = {view.recording_id for view in report.recordings}
+    known = {view.recording_id: view for view in report.recordings}
     for name, view in expected.items():
-        if name not in names:
+        if name not in present:
             place = Place(
                 shift_id=report.shift_id.hex(), recording_id=view.recording_id.hex(), file=_path(folder, name)
             )
@@ -76,28 +99,64 @@ def _file_findings(folder: str, names: Sequence[str], report: ChainReport) -> It
             )
     for name in names:
         parsed = parse_file_name(name)
-        if parsed is None or parsed.recording_id is None:
+        if parsed is None or parsed.recording_id is None or name in expected:
             continue
-        is_foreign = parsed.recording_id not in known or (parsed.kind == "media" and name not in expected)
+        owner = known.get(parsed.recording_id)
+        # A camera that stops before the first chunk is durable leaves an empty file, which nothing needs to describe.
+        is_foreign = owner is None or (parsed.kind == "media" and any(read(name)))
         if is_foreign:
             yield _finding("file-unknown", folder, name, "the chain describes no such file")
 
 
 def succession_findings(reports: Mapping[str, ChainReport]) -> tuple[Finding, ...]:
     """Find shifts of one camera that do not follow each other as their openings say; keys are folders."""
-    by_place = {(report.camera_key, report.shift_id): report for report in reports.values()}
-    findings = []
+    log = FindingLog("*")
+    for finding in (*_fork_findings(reports), *_order_findings(reports)):
+        log.add(finding)
+    return log.findings()
+
+
+def _fork_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
+    """Find two continuations of one entry: what a cloned card makes. Both are kept, and that is the finding."""
+    first_of_shift: dict[tuple[bytes, bytes], tuple[str, ChainReport]] = {}
+    first_after: dict[tuple[bytes, EntryPlace], tuple[str, ChainReport]] = {}
     for folder, report in reports.items():
-        before = None if report.opened is None else report.opened.previous_shift
-        named = None if before is None else by_place.get((report.camera_key, before.shift_id))
-        if (
-            before is not None
-            and named is not None
-            and (named.head_sequence, named.head_hash) != (before.sequence, before.head_hash)
-        ):
-            text = f"names entry {before.sequence} as the last of the shift before, whose last here is entry {named.head_sequence} or another"
-            findings.append(_finding("entry-not-linked", folder, CHAIN_NAME, text))
-    return tuple(findings)
+        before_folder, before = first_of_shift.setdefault((report.camera_key, report.shift_id), (folder, report))
+        if before.head_hash != report.head_hash:
+            text = f"ends otherwise than the chain of the same shift in {before_folder or 'this folder'}"
+            yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
+        named = None if report.opened is None else report.opened.previous_shift
+        if named is None:
+            continue
+        sibling_folder, sibling = first_after.setdefault((report.camera_key, named), (folder, report))
+        if sibling.shift_id != report.shift_id:
+            text = f"follows the same shift as the one in {sibling_folder or 'this folder'}"
+            yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
+
+
+def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
+    by_shift = {(report.camera_key, report.shift_id): report for report in reports.values()}
+    by_number = {
+        (report.camera_key, report.opened.shift_number): report
+        for report in reports.values()
+        if report.opened is not None
+    }
+    for folder, report in reports.items():
+        if report.opened is None:
+            continue
+        named = report.opened.previous_shift
+        before = by_number.get((report.camera_key, report.opened.shift_number - 1))
+        if named is not None:
+            before = by_shift.get((report.camera_key, named.shift_id), before)
+        if before is None:
+            continue
+        found = EntryPlace(shift_id=before.shift_id, sequence=before.head_sequence, head_hash=before.head_hash)
+        if named != found:
+            said = "no shift before it" if named is None else f"entry {named.sequence} of shift {named.shift_id.hex()}"
+            text = (
+                f"names {said}; the one before it here ends with entry {found.sequence} of shift {found.shift_id.hex()}"
+            )
+            yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
 
 
 def _path(folder: str, name: str) -> str:

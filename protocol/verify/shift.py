@@ -3,7 +3,7 @@
 Pure: the caller reads files and feeds media through `MediaVerifier`; here everything is put together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from protocol.errors import PeerError
@@ -12,6 +12,7 @@ from protocol.policy import Policy, TrustedPolicy, verify_enrolment, verify_poli
 from protocol.receipt import ChainSubject, Receipt, RecordingSubject, verify_receipt
 from protocol.verdict import Finding, Place, RecordingVerdict, Verdict, VerdictWord, verdict_word
 from protocol.verify.chain import ChainReport
+from protocol.verify.findings import FindingLog
 from protocol.verify.recordings import RecordingView
 
 
@@ -78,8 +79,11 @@ def _issuer(kind: str, file: str, text: str) -> Finding:
     return Finding(kind=kind, place=Place(file=file), text=text)
 
 
-def receipt_contradiction(receipt: Receipt, report: ChainReport) -> str | None:
-    """Say in which point a receipt is not true of this chain; None when it is (spec/04-trust.md, 4.5, points 2 and 3)."""
+def receipt_contradiction(receipt: Receipt, report: ChainReport, *, is_release: bool = False) -> str | None:
+    """Say in which point a receipt is not true of this chain; None when it is (spec/04-trust.md, 4.5, points 2 and 3).
+
+    In a release some bodies may be withheld: then what they would say is not held against the receipt.
+    """
     if receipt.shift_id != report.shift_id:
         return f"it is about shift {receipt.shift_id.hex()}"
     if receipt.camera_id != camera_id(report.camera_key):
@@ -88,16 +92,27 @@ def receipt_contradiction(receipt: Receipt, report: ChainReport) -> str | None:
         return f"its head is entry {receipt.head_sequence}, the chain's is entry {report.head_sequence} or another"
     subject = receipt.subject
     if isinstance(subject, ChainSubject):
-        return None if subject.size_bytes == report.size_bytes else f"chain of {subject.size_bytes} bytes"
+        is_size_known = not (is_release and any(finding.kind == "body-withheld" for finding in report.findings))
+        return (
+            f"chain of {subject.size_bytes} bytes"
+            if is_size_known and subject.size_bytes != report.size_bytes
+            else None
+        )
     recording = next((view for view in report.recordings if view.recording_id == subject.recording_id), None)
     if recording is None:
-        return f"recording {subject.recording_id.hex()} is not in this chain"
-    return None if subject == recording_subject(recording) else "it describes the recording otherwise than the chain"
+        is_unnamed = is_release and report.withheld_recording_count > 0
+        return None if is_unnamed else f"recording {subject.recording_id.hex()} is not in this chain"
+    if is_release and recording.is_partly_withheld:
+        known = (len(recording.chunks) + recording.withheld_chunk_count, recording.ending_head_hash)
+        is_same = known == (subject.chunk_count, subject.ending_head_hash)
+    else:
+        is_same = subject == recording_subject(recording)
+    return None if is_same else "it describes the recording otherwise than the chain"
 
 
 def recording_subject(recording: RecordingView) -> RecordingSubject | None:
-    """Return what a receipt must say of a recording; None while it has no opening or no end."""
-    if recording.opened is None or recording.ending_head_hash is None:
+    """Return what a receipt must say of a recording; None while it has no end, or part of it is withheld."""
+    if recording.opened is None or recording.withheld_chunk_count or recording.ending_head_hash is None:
         return None
     return RecordingSubject(
         kind="recording",
@@ -111,22 +126,23 @@ def recording_subject(recording: RecordingView) -> RecordingSubject | None:
 
 def judge(shifts: Sequence[ShiftEvidence], *, findings: Sequence[Finding] = ()) -> Verdict:
     """Return the verdict on everything; ``findings`` are those about files that belong to no shift."""
-    everything: list[Finding] = list(findings)
+    everything: list[Finding] = [*findings, *_trust_findings(shifts)]
     recordings: list[RecordingVerdict] = []
+    assurances: list[int] = []
     receipt_count = 0
     for shift in shifts:
-        # Shifts of one agency share their policy's findings: each is said once.
-        everything += [finding for finding in shift.trust.findings if finding not in everything]
         everything += [*shift.report.findings, *shift.findings]
-        receipted, has_anchor, good_count, receipt_findings = _receipts_of(shift)
-        everything += receipt_findings
-        receipt_count += good_count
-        for view in shift.report.recordings:
-            recordings.append(_recording_verdict(shift.report, view, receipted, has_anchor))
+        receipts = _receipts_of(shift)
+        everything += receipts.findings
+        receipt_count += receipts.good_count
+        found = [_recording_verdict(shift.report, view, receipts) for view in shift.report.recordings]
+        recordings += found
+        # A shift that recorded nothing says that nothing was recorded, and rests on its anchor like any other.
+        assurances += [recording.assurance for recording in found] or [2 if receipts.has_anchor else 0]
     roots = {None if shift.trust.policy is None else shift.trust.policy.root.fingerprint for shift in shifts}
     root = next(iter(roots)) if len(roots) == 1 else None
     word = verdict_word(everything, has_chain=bool(shifts))
-    assurance = min((recording.assurance for recording in recordings), default=0)
+    assurance = min(assurances, default=0)
     return Verdict(
         verdict=word,
         assurance=assurance,
@@ -141,49 +157,69 @@ def judge(shifts: Sequence[ShiftEvidence], *, findings: Sequence[Finding] = ()) 
     )
 
 
-def _receipts_of(shift: ShiftEvidence) -> tuple[set[bytes], bool, int, list[Finding]]:
-    """Return receipted recordings, whether the chain's head is anchored, the count of good receipts, and findings."""
+def _trust_findings(shifts: Sequence[ShiftEvidence]) -> Iterator[Finding]:
+    """Yield what is found about policy and enrolment: once where it is so of every shift, else with the shift named."""
+    shifts_of: dict[Finding, list[str]] = {}
+    for shift in shifts:
+        for finding in shift.trust.findings:
+            shifts_of.setdefault(finding, []).append(shift.report.shift_id.hex())
+    log = FindingLog("*")
+    for finding, shift_ids in shifts_of.items():
+        if len(shift_ids) == len(shifts):
+            yield finding
+            continue
+        for shift_id in shift_ids:
+            log.add(finding.model_copy(update={"place": finding.place.model_copy(update={"shift_id": shift_id})}))
+    yield from log.findings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipts:
+    """What the receipts at hand show of one shift."""
+
+    receipted: frozenset[bytes]
+    has_anchor: bool
+    """A good receipt covers the chain's last entry, which stands."""
+    good_count: int
+    findings: tuple[Finding, ...]
+
+
+def _receipts_of(shift: ShiftEvidence) -> _Receipts:
     report, trust = shift.report, shift.trust
     receipted: set[bytes] = set()
-    has_anchor, good_count = False, 0
-    findings: list[Finding] = []
+    good_count = 0
     place = Place(shift_id=report.shift_id.hex())
-    for signed in shift.receipts:
-        if trust.policy is None:
-            break
-        try:
-            receipt = verify_receipt(signed, trust.policy.policy)
-        except PeerError as error:
-            findings.append(Finding(kind="receipt-invalid", place=place, text=str(error)))
-            continue
-        contradiction = receipt_contradiction(receipt, report)
-        if contradiction is not None:
-            findings.append(
-                Finding(
-                    kind="receipt-contradicts",
-                    place=place,
-                    text=f"a receipt is not true of this chain: {contradiction}",
-                )
-            )
-            continue
-        has_anchor = True
-        good_count += 1
-        if isinstance(receipt.subject, RecordingSubject):
-            receipted.add(receipt.subject.recording_id)
+    log = FindingLog("*")
+    if trust.policy is not None:
+        for signed in dict.fromkeys(shift.receipts):
+            try:
+                receipt = verify_receipt(signed, trust.policy.policy)
+            except PeerError as error:
+                log.add(Finding(kind="receipt-invalid", place=place, text=str(error)))
+                continue
+            contradiction = receipt_contradiction(receipt, report, is_release=True)
+            if contradiction is not None:
+                text = f"a receipt is not true of this chain: {contradiction}"
+                log.add(Finding(kind="receipt-contradicts", place=place, text=text))
+                continue
+            good_count += 1
+            if isinstance(receipt.subject, RecordingSubject):
+                receipted.add(receipt.subject.recording_id)
+        if report.opened is not None and report.opened.policy_hash != trust.policy.policy_hash:
+            text = f"the shift was opened under policy version {report.opened.policy_version}, which is not the one at hand"
+            log.add(Finding(kind="policy-of-shift-unknown", place=place, text=text))
     for view in report.recordings:
         if view.recording_id not in receipted:
             lacking = Place(shift_id=report.shift_id.hex(), recording_id=view.recording_id.hex())
-            findings.append(
-                Finding(
-                    kind="receipt-missing", place=lacking, text="no receipt of central is at hand for this recording"
-                )
-            )
-    return receipted, has_anchor, good_count, findings
+            text = "no receipt of central that holds is at hand for this recording"
+            log.add(Finding(kind="receipt-missing", place=lacking, text=text))
+    # Under a root that is not the agency's anybody can make receipts.
+    is_mismatched = any(finding.kind == "root-mismatch" for finding in trust.findings)
+    has_anchor = good_count > 0 and report.does_head_stand and not is_mismatched
+    return _Receipts(frozenset(receipted), has_anchor, good_count, log.findings())
 
 
-def _recording_verdict(
-    report: ChainReport, view: RecordingView, receipted: set[bytes], has_anchor: bool
-) -> RecordingVerdict:
+def _recording_verdict(report: ChainReport, view: RecordingView, receipts: _Receipts) -> RecordingVerdict:
     return RecordingVerdict(
         recording_id=view.recording_id.hex(),
         shift_id=report.shift_id.hex(),
@@ -191,8 +227,8 @@ def _recording_verdict(
         duration_us=view.duration_us,
         size_bytes=view.size_bytes,
         pre_event_ms=0 if view.opened is None else view.opened.pre_event_ms,
-        has_receipt=view.recording_id in receipted,
-        assurance=0 if not has_anchor else 1 if view.is_after_unclean_resume else 2,
+        has_receipt=view.recording_id in receipts.receipted,
+        assurance=0 if not receipts.has_anchor else 1 if view.is_after_unclean_resume else 2,
     )
 
 
@@ -200,23 +236,24 @@ _ASSURANCE_WORDS = {
     3: "its shift was witnessed before it was recorded",
     2: "anchored when the camera docked",
     1: "recorded after the camera had stopped without warning in the same shift",
-    0: "no receipt of central is at hand",
+    0: "no receipt of central that holds is at hand",
 }
 
 
 def _sentence(word: VerdictWord, assurance: int, recordings: list[RecordingVerdict], findings: list[Finding]) -> str:
     count = f"{len(recordings)} recording{'' if len(recordings) == 1 else 's'}"
     grave = [finding for finding in findings if finding.finding_class in ("altered", "incomplete")]
-    gaps = sum(finding.finding_class == "gap" for finding in findings)
+    grave_count = sum(finding.count for finding in grave)
+    gaps = sum(finding.count for finding in findings if finding.finding_class == "gap")
     basis = f"assurance {assurance}: {_ASSURANCE_WORDS[assurance]}"
     match word:
         case "unreadable":
             return "No Sealcam chain could be read here."
         case "altered or incomplete":
-            return f"Altered or incomplete: {len(grave)} findings over {count}; the first is {grave[0].sentence()}"
+            return f"Altered or incomplete: {grave_count} finding{'' if grave_count == 1 else 's'} over {count}; the first is {grave[0].sentence()}"
         case "issuer unconfirmed":
             return f"Nothing in {count} is altered or missing, but who issued them is not confirmed ({basis})."
         case "authentic with signed gaps":
-            return f"Authentic with signed gaps: {count}, {gaps} gaps that the camera itself signed ({basis})."
+            return f"Authentic with signed gaps: {count}, {gaps} gap{'' if gaps == 1 else 's'} that the camera itself signed ({basis})."
         case "authentic":
             return f"Authentic: {count}, nothing altered and nothing missing ({basis})."

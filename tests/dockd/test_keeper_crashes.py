@@ -1,8 +1,8 @@
 """Central dies before or after each durable step of keeping a file, and starts again (I3, I8).
 
-A step is every writing call of the object store and of the catalogue. What must hold after each death: a receipt is there only
-when all that it names can be read; the dock, which asks and sends again, ends with the receipts; and a receipt once shown
-has the same bytes for ever.
+A step is every writing call of the object store and of the catalogue. What must hold after each death: a receipt is
+there only when all that it names can be read; the dock, which asks and sends again, ends with the receipts; and a
+receipt once shown has the same bytes for ever.
 """
 
 import os
@@ -36,7 +36,7 @@ class Cutter:
         self._at = at
         self._is_done_first = is_done_first
 
-    def wrap(self, port: ObjectStore | Catalogue) -> Any:  # noqa: ANN401 - it stands in for either port
+    def wrap(self, port: ObjectStore | Catalogue) -> Any:
         return _Cut(port, self)
 
     def step(self, call: Callable[[], object]) -> object:
@@ -54,7 +54,7 @@ class _Cut:
         self._port = port
         self._cutter = cutter
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the port's own method
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
         if name not in STORE_STEPS | CATALOGUE_STEPS:
             return method

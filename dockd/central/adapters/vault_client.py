@@ -8,8 +8,10 @@ from dockd.central.adapters.vault_wire import address_of, receive, send
 from dockd.central.core.vault_messages import (
     Checked,
     CheckRequest,
+    HelloRequest,
     Opened,
     OpenRequest,
+    Present,
     Refused,
     Reply,
     Request,
@@ -28,6 +30,17 @@ class VaultClient:
         self._socket_file: Final = socket_file
         self._timeout_s: Final = timeout_s
 
+    def key_id(self) -> bytes:
+        """Return the name of the key that the vault holds.
+
+        Raises:
+            VaultAway: it does not answer.
+        """
+        reply = self._ask(HelloRequest(kind="hello"))
+        if not isinstance(reply, Present):
+            raise self._away(f"it answers {reply.kind} to hello")
+        return reply.key_id
+
     def check(self, key_box: bytes, commitment: bytes) -> str | None:
         """Ask whether the key box opens."""
         reply = self._ask(CheckRequest(kind="check", key_box=key_box, commitment=commitment))
@@ -36,8 +49,7 @@ class VaultClient:
                 return None
             case Refused(text=text):
                 return text
-            case Opened():
-                raise self._away("it answers a check with a key")
+        raise self._away(f"it answers {reply.kind} to a check")
 
     def open(self, key_box: bytes, commitment: bytes, *, reason: str) -> bytes:
         """Ask for the content key."""
@@ -51,8 +63,7 @@ class VaultClient:
                     expected="a key box that was sealed to this vault",
                     next_step="see that the vault runs with the key that the policy names",
                 )
-            case Checked():
-                raise self._away("it answers an open without a key")
+        raise self._away(f"it answers {reply.kind} to an open")
 
     def _ask(self, request: Request) -> Reply:
         try:

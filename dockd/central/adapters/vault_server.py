@@ -19,8 +19,17 @@ _BACKLOG: Final = 64
 Answer = Callable[[bytes], Reply]
 
 
-def serve(answer: Answer, socket_file: Path, *, should_stop: Callable[[], bool], group_id: int | None = None) -> None:
-    """Answer on ``socket_file`` until ``should_stop``; only this user may connect, and ``group_id`` where one is given.
+def serve(
+    answer: Answer,
+    socket_file: Path,
+    *,
+    should_stop: Callable[[], bool],
+    on_ready: Callable[[], None],
+    group_id: int | None = None,
+) -> None:
+    """Answer until ``should_stop``; only this user may connect, and ``group_id`` where one is given.
+
+    ``on_ready`` is called once, when callers can connect.
 
     Raises:
         SettingsFault: a vault answers there already, or the socket cannot be made.
@@ -28,6 +37,7 @@ def serve(answer: Answer, socket_file: Path, *, should_stop: Callable[[], bool],
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         _bind(listener, socket_file, group_id)
         try:
+            on_ready()
             while not should_stop():
                 with suppress(TimeoutError):
                     connection, _ = listener.accept()

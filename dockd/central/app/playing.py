@@ -1,10 +1,11 @@
 """Opens a recording for somebody to look at: each part checked against the chain, then decrypted, in order.
 
-The MP4 is the init part, then the video and audio fragments as they are (spec/03-recording.md, 3.3). The content key comes
-from the vault, for a reason that the vault writes down, and lives as long as the playing.
+The MP4 is the init part, then the video and audio fragments as they are (spec/03-recording.md, 3.3). The content key
+comes from the vault, for a reason that the vault writes down, and lives as long as the playing.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from dockd.central.app.chains import StoredChains
 from dockd.central.core.names import file_object
@@ -17,7 +18,7 @@ from protocol.layout import key_box_name, media_name
 from protocol.sealing import PartSealer, part_hash
 from protocol.verify.recordings import RecordingView
 
-_PLAYED_KINDS = frozenset({"init", "video", "audio"})
+_PLAYED_KINDS: Final = frozenset({"init", "video", "audio"})
 
 
 class Player:

@@ -152,7 +152,9 @@ class Staging:
 
     def refuse(self, transfer: bytes) -> bool:
         """Note that the file was refused and close it; True when it was set aside, so that all of it must come again."""
-        staged = self._open.pop(transfer)
+        staged = self._open.pop(transfer, None)
+        if staged is None:
+            return False
         folder = transfer.hex()
         self._append(staged, encode_record(transfer, What.REFUSED, 0))
         refused_count = self._journal_state(transfer).refused_count

@@ -7,15 +7,18 @@ socket's and its key's files. The socket stands in `dockd.central.adapters.vault
 from dockd.central.core.vault_messages import (
     Checked,
     CheckRequest,
+    HelloRequest,
     Opened,
+    OpenRequest,
+    Present,
     Refused,
     Reply,
-    Request,
     parse_request,
 )
 from dockd.central.ports import OnEvent
 from protocol.errors import KeyBoxUnreadable, PeerError
 from protocol.keybox import KeyBox, SealingKey, parse_key_box
+from protocol.keys import key_id
 
 
 class VaultService:
@@ -30,6 +33,8 @@ class VaultService:
         """Return the reply to the bytes of one request."""
         try:
             request = parse_request(data)
+            if isinstance(request, HelloRequest):
+                return Present(kind="present", key_id=key_id(self._key.public_key))
             box = parse_key_box(request.key_box)
         except PeerError as error:
             return Refused(kind="refused", text=str(error)[:1000])
@@ -44,7 +49,7 @@ class VaultService:
         self._tell("vault-opened", request, box, None)
         return Opened(kind="opened", content_key=content_key)
 
-    def _tell(self, name: str, request: Request, box: KeyBox, why: str | None) -> None:
+    def _tell(self, name: str, request: CheckRequest | OpenRequest, box: KeyBox, why: str | None) -> None:
         reason = None if isinstance(request, CheckRequest) else request.reason
         self._on_event(
             name,

@@ -36,7 +36,9 @@ class Viewer:
         if len(found) != 1:
             several = ", ".join(row.recording_id.hex()[:16] for row in found[:4])
             raise EvidenceFault(
-                f"{prefix!r} names {len(found)} recordings ({several})" if found else f"no recording begins with {prefix!r}",
+                f"{prefix!r} names {len(found)} recordings ({several})"
+                if found
+                else f"no recording begins with {prefix!r}",
                 expected="the first digits of one recording's id",
                 next_step="look them up with `sealcam-central list`",
             )

@@ -6,13 +6,19 @@ from pydantic import Field
 
 from protocol.canonical import Structure, decode, parse
 from protocol.errors import PeerError
-from protocol.units import Hash
+from protocol.units import Hash, Id
 
 MESSAGE_SIZE_BYTES_MAX: Final = 65_536
 SECTION: Final = "dockd.central.core.vault_messages"
 
 KeyBoxBytes = Annotated[bytes, Field(min_length=1, max_length=16_384)]
 ReasonText = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class HelloRequest(Structure):
+    """Which key does the vault hold?"""
+
+    kind: Literal["hello"]
 
 
 class CheckRequest(Structure):
@@ -30,6 +36,13 @@ class OpenRequest(Structure):
     key_box: KeyBoxBytes
     commitment: Hash
     reason: ReasonText
+
+
+class Present(Structure):
+    """The vault is there, and the key_id (spec/01-encoding.md, 1.4) of its public key."""
+
+    kind: Literal["present"]
+    key_id: Id
 
 
 class Checked(Structure):
@@ -52,10 +65,19 @@ class Refused(Structure):
     text: Annotated[str, Field(max_length=1000)]
 
 
-Request = CheckRequest | OpenRequest
-Reply = Checked | Opened | Refused
-_REQUESTS: Final[dict[object, type[Request]]] = {"check": CheckRequest, "open": OpenRequest}
-_REPLIES: Final[dict[object, type[Reply]]] = {"checked": Checked, "opened": Opened, "refused": Refused}
+Request = HelloRequest | CheckRequest | OpenRequest
+Reply = Present | Checked | Opened | Refused
+_REQUESTS: Final[dict[object, type[Request]]] = {
+    "hello": HelloRequest,
+    "check": CheckRequest,
+    "open": OpenRequest,
+}
+_REPLIES: Final[dict[object, type[Reply]]] = {
+    "present": Present,
+    "checked": Checked,
+    "opened": Opened,
+    "refused": Refused,
+}
 
 
 def parse_request(data: bytes) -> Request:
@@ -67,7 +89,7 @@ def parse_request(data: bytes) -> Request:
     value = decode(data, size_bytes_max=MESSAGE_SIZE_BYTES_MAX)
     model = _REQUESTS.get(value.get("kind")) if isinstance(value, dict) else None
     if model is None:
-        raise PeerError("message is no check and no open", section=SECTION)
+        raise PeerError("message is none that the vault answers", section=SECTION)
     return parse(model, value, section=SECTION)
 
 

@@ -21,7 +21,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dockd.shared.adapters.heap import keep_large_buffers
-from dockd.shared.adapters.mqtt_faults import lost, not_connected, refused_connect, refused_subscription, refused_tls
+from dockd.shared.adapters.mqtt_faults import (
+    lost,
+    not_connected,
+    refused_connect,
+    refused_subscription,
+    refused_tls,
+    too_few_in_flight,
+)
 from dockd.shared.errors import BrokerUnreachable
 from dockd.shared.ports import (
     Acknowledged,
@@ -40,7 +47,7 @@ KEEP_ALIVE_S: Final = 20
 BACKOFF_S_MIN: Final = 0.5
 BACKOFF_S_MAX: Final = 30.0
 RECEIVE_MAX: Final = 32
-IN_FLIGHT_MAX: Final = 32
+IN_FLIGHT_MAX: Final = 20
 QUEUED_MAX: Final = 512
 PACKET_SIZE_BYTES_MAX: Final = 2 * 1024 * 1024
 _STOP_S_MAX: Final = 3.0
@@ -125,9 +132,9 @@ class _Session:
         self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
         if not self.ended.wait(_STOP_S_MAX):
             line = self._client.socket()
-            if line is not None:  # the broker takes nothing any more, so our DISCONNECT cannot get out
+            if isinstance(line, socket.socket):  # the broker takes nothing any more: our DISCONNECT cannot get out
                 with suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+                    line.shutdown(socket.SHUT_RDWR)
         self._client.loop_stop()
 
     def publish(self, publication: Publication) -> int | None:
@@ -158,7 +165,10 @@ class _Session:
             )
             return
         allowed = getattr(properties, "ReceiveMaximum", IN_FLIGHT_MAX)
-        client.max_inflight_messages_set(min(IN_FLIGHT_MAX, allowed))
+        if allowed < IN_FLIGHT_MAX:  # the library does not heed it, and the broker would end the connection later
+            self.fault = too_few_in_flight(allowed, IN_FLIGHT_MAX, host=self._address.host, port=self._address.port)
+            client.disconnect()
+            return
         client.subscribe([(topic_filter, 1) for topic_filter in self._plan.filters])
 
     def _on_subscribe(

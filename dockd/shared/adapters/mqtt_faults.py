@@ -67,6 +67,15 @@ def refused_subscription(topic_filter: str, reason: str, *, host: str, port: int
     )
 
 
+def too_few_in_flight(allowed: int, wanted: int, *, host: str, port: int) -> BrokerUnreachable:
+    """Return what a Receive Maximum that is too small means."""
+    return BrokerUnreachable(
+        f"the broker at {host}:{port} takes {allowed} unacknowledged messages at a time",
+        expected=f"at least {wanted}",
+        next_step="raise the broker's receive maximum (mosquitto: max_inflight_messages)",
+    )
+
+
 def lost(reason: str, *, name: str, host: str, port: int) -> BrokerUnreachable:
     """Return what the end of a connection that stood means."""
     if reason == _TAKEN_OVER:

@@ -13,7 +13,7 @@ from typing import Final
 
 import serial
 
-from dockd.station.errors import LineLost
+from dockd.station.errors import LineAbsent, LineLost
 from dockd.station.ports import Line
 
 READ_BYTES_MAX: Final = 256 * 1024
@@ -104,7 +104,7 @@ def _fault(port: Path, error: OSError | ValueError) -> LineLost:
     number = error.errno if isinstance(error, OSError) else None
     expected = "a serial port that this program may open"
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EIO):
-        return LineLost(
+        return LineAbsent(
             f"{port} is not there",
             expected=expected,
             next_step="plug the camera or its cable in, or correct the bay's port in the settings",

@@ -1,11 +1,13 @@
 """The dock's disk as a folder (port `Spool`): spool/<camera_id>/<shift folder>/, plain files as on the card.
 
 A file is complete when `<name>.complete` stands beside it, made durable after the file's own bytes; receipts are kept as
-`<hash>.receipt`. Names come from the wire, so each is checked against `protocol.layout` before it becomes a path.
+`<hash>.receipt`, the dock's own notes as `<name>.note`. Names come from the wire, so each is checked against
+`protocol.layout` before it becomes a path.
 """
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,8 @@ from protocol.layout import parse_file_name, parse_shift_folder
 
 _COMPLETE_SUFFIX: Final = ".complete"
 _RECEIPT_SUFFIX: Final = ".receipt"
+_NOTE_SUFFIX: Final = ".note"
+_NOTE_NAME: Final = re.compile(r"[a-z]{1,32}")
 _RECEIPT_NAME_DIGITS: Final = 16
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -61,16 +65,17 @@ class FolderSpool:
 
     def append(self, place: ShiftPlace, name: str, offset_bytes: int, data: bytes) -> None:
         """Add bytes at ``offset_bytes``, which must be the file's present size; not yet durable."""
-        path = self._file(place, name)
-        try:
-            with open(path, "ab", buffering=0, opener=_private) as file:
-                size = file.tell()
-                assert offset_bytes == size, f"{name}: bytes for {offset_bytes} where {size} are here"
-                left = memoryview(data)
+        with open(self._file(place, name), "ab", buffering=0, opener=_private) as file:
+            size = file.tell()
+            assert offset_bytes == size, f"{name}: bytes for {offset_bytes} where {size} are here"
+            left = memoryview(data)
+            try:
                 while left:
                     left = left[file.write(left) :]
-        except OSError as error:
-            raise _fault(error, f"{name} cannot be written") from error
+            except OSError as error:
+                # What was written of this piece goes again, so that the file ends where the caller believes.
+                os.ftruncate(file.fileno(), size)
+                raise _fault(error, f"{name} cannot be written") from error
 
     def sync(self, place: ShiftPlace, name: str) -> None:
         """Return when the file's bytes would survive a power cut."""
@@ -106,22 +111,24 @@ class FolderSpool:
         """Keep a receipt beside the shift, durable on return; the same one again is fine."""
         name = receipt_hash.hex()[:_RECEIPT_NAME_DIGITS] + _RECEIPT_SUFFIX
         path = self._file(place, name, is_checked=False)
-        if path.exists():
-            return
-        partial = path.with_suffix(".partial")
-        try:
-            with open(partial, "wb", opener=_private) as file:
-                file.write(signed)
-            _sync_file(partial)
-            os.rename(partial, path)
-        except OSError as error:
-            raise _fault(error, "a receipt cannot be kept") from error
-        _sync_folder(path.parent)
+        if not path.exists():
+            _write_whole(path, signed)
 
     def receipts(self, place: ShiftPlace) -> tuple[bytes, ...]:
         """Return the receipts kept for a shift."""
         folder = self._folder(place)
         return tuple(path.read_bytes() for path in sorted(folder.glob("*" + _RECEIPT_SUFFIX)))
+
+    def keep_note(self, place: ShiftPlace, name: str, data: bytes) -> None:
+        """Keep a small file of the dock's own beside a shift, in place of an earlier one; durable on return."""
+        _write_whole(self._note(place, name), data)
+
+    def note(self, place: ShiftPlace, name: str) -> bytes | None:
+        """Return a note; None where there is none."""
+        try:
+            return self._note(place, name).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def free_bytes(self) -> int:
         """Return the bytes that can still be written."""
@@ -138,6 +145,10 @@ class FolderSpool:
         assert len(place.camera_id) == 16 and parse_shift_folder(place.folder) is not None, place
         return self._root / place.camera_id.hex() / place.folder
 
+    def _note(self, place: ShiftPlace, name: str) -> Path:
+        assert _NOTE_NAME.fullmatch(name), f"{name!r} is no name of a note"
+        return self._folder(place) / (name + _NOTE_SUFFIX)
+
     def _file(self, place: ShiftPlace, name: str, *, is_checked: bool = True) -> Path:
         assert not is_checked or parse_file_name(name) is not None, f"{name!r} is no name of a shift's file"
         return self._folder(place) / name
@@ -148,6 +159,22 @@ _: type[Spool] = FolderSpool
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a small file under another name, then give it its own: it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with open(partial, "wb", opener=_private) as file:
+            file.write(data)
+    except OSError as error:
+        raise _fault(error, f"{path.name} cannot be written") from error
+    _sync_file(partial)
+    try:
+        os.rename(partial, path)
+    except OSError as error:
+        raise _fault(error, f"{path.name} cannot be put in place") from error
+    _sync_folder(path.parent)
 
 
 def _sync_file(path: Path) -> None:
@@ -172,5 +199,9 @@ def _sync_folder(path: Path) -> None:
 
 def _fault(error: OSError, what: str) -> SpoolFull | SpoolUncertain:
     if error.errno in _FULL:
-        return SpoolFull(f"{what}: {error.strerror}")
+        return SpoolFull(
+            f"{what}: {error.strerror}",
+            expected="room in the spool",
+            next_step="look whether central answers, so that receipts free the spool, or give it a larger disk",
+        )
     return SpoolUncertain(f"{what}: {error.strerror}")
