@@ -6,7 +6,7 @@ Whether a chain holds is decided in `protocol.verify.chain`; keys are passed in 
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.canonical import decode, digest, encode, parse
+from protocol.canonical import Buffer, decode, digest, encode, parse
 from protocol.cose import sign_detached, sign_detached_by_device
 from protocol.entries import BODY_OF_KIND, DEVICE_ONLY_KINDS, DEVICE_SIGNED_KINDS, KIND_OF_BODY, Body, Head
 from protocol.errors import BodyMismatch, PeerError
@@ -116,8 +116,11 @@ def parse_entry(data: bytes) -> Entry:
         raise PeerError("head or body of the entry is no byte string", section=_SECTION)
     if not 24 <= len(head_bytes) <= _HEAD_SIZE_BYTES_MAX:
         raise PeerError(f"head of {len(head_bytes)} bytes, 24 to {_HEAD_SIZE_BYTES_MAX} expected", section=_SECTION)
-    head = parse(Head, decode(head_bytes), section=_SECTION)
-    return Entry(head, head_bytes, body_bytes, entry_signature, device_signature)
+    return Entry(_parse_head(head_bytes), head_bytes, body_bytes, entry_signature, device_signature)
+
+
+def _parse_head(head_bytes: Buffer) -> Head:
+    return parse(Head, decode(head_bytes, size_bytes_max=_HEAD_SIZE_BYTES_MAX), section=_SECTION)
 
 
 def parse_body(entry: Entry) -> Body | None:
@@ -204,7 +207,11 @@ class RecordReader:
         if len(self._buffer) < end:
             return None
         try:
-            entry = parse_entry(bytes(memoryview(self._buffer)[RECORD_HEADER_SIZE_BYTES:end]))
+            if self._damage is not None:
+                # Hostile bytes may hold a start every few bytes; its head shows what it is before the whole is copied.
+                head_end = _HEAD_OFFSET_BYTES + self._buffer[_HEAD_OFFSET_BYTES - 1]
+                _parse_head(self._buffer[_HEAD_OFFSET_BYTES:head_end])
+            entry = parse_entry(bytes(self._buffer[RECORD_HEADER_SIZE_BYTES:end]))
         except PeerError as error:
             return str(error)
         return Record(self._base_bytes, self._base_bytes + end, entry, None)

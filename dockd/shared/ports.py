@@ -20,8 +20,8 @@ class Publication:
 class ConnectionPlan:
     """What a connection does each time it comes up, and what the broker is to say when it is lost.
 
-    ``name`` is the client id, which is the name in the certificate; ``hello`` is published when all ``filters`` are
-    subscribed, ``will`` by the broker when the connection ends, however it ends.
+    ``name`` is the client id, which is the name in the certificate; ``hello`` is published when all ``filters``
+    (at least one) are subscribed, ``will`` by the broker when the connection ends, however it ends.
     """
 
     name: str

@@ -19,6 +19,7 @@ from firmware.adapters.device_key_file import load_device_key
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
 from firmware.adapters.serial_line import SerialLine
+from firmware.adapters.settings_file import read_settings
 from firmware.adapters.system_clock import SystemClock
 from firmware.adapters.trust_files import load_enrolment, load_policy
 from firmware.app.compose import build_camera
@@ -30,7 +31,6 @@ from hw_sim.entropy import RecordingEntropy
 from hw_sim.officer import SimulatedIndicator, SimulatedPanel
 from hw_sim.scene import Scene
 from protocol.errors import SettingsError
-from protocol.settings import load_settings
 
 _WARM_UP_NS = 200_000_000
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     speaker = Speaker(sys.stdout)
     try:
-        settings = load_settings(options.settings.read_text(), str(options.settings), CameraSettings)
+        settings = read_settings(options.settings)
         return _run(options, settings, speaker)
     except (CameraSoftwareError, SettingsError, OSError) as error:
         hint = f" {error.diagnosis()}" if isinstance(error, CameraSoftwareError) else ""

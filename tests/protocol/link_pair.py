@@ -107,7 +107,9 @@ class LinkPair:
                     if self.is_shift_closed_at_once:
                         self.at_camera(link.on_shift_closed(effect.docking))
                 case camera_side.MakeListing():
-                    files = [ListedFile(folder=at[0], name=at[1], size_bytes=len(data)) for at, data in self.card.items()]
+                    files = [
+                        ListedFile(folder=at[0], name=at[1], size_bytes=len(data)) for at, data in self.card.items()
+                    ]
                     self.at_camera(link.on_listing(effect.request, files))
                 case camera_side.JudgeReceipt():
                     is_erased, reason = self.gate(effect.signed)

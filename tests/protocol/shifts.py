@@ -218,9 +218,7 @@ class _Maker:
             body, shift_id=self.shift_id, sequence=sequence, before=before, next_key=next_key, kind=kind, salt=salt
         )
         own_key = None if kind in DEVICE_ONLY_KINDS or not self.keys else self.keys[-1]
-        self.entries.append(
-            sign_entry(head, body_bytes, own_key, self.device if kind in DEVICE_SIGNED_KINDS else None)
-        )
+        self.entries.append(sign_entry(head, body_bytes, own_key, self.device if kind in DEVICE_SIGNED_KINDS else None))
         self.keys.append(next_key)
 
     def body(self, letter: str) -> Body:

@@ -82,6 +82,7 @@ class _Session:
         self._number = number
         self._says_hello = says_hello
         self._tls_fault: str | None = None
+        self._is_answered = False
         self.fault: BrokerUnreachable | None = None
         self.is_ready = False
         self.was_ready = False
@@ -159,6 +160,7 @@ class _Session:
     def _on_connect(
         self, client: paho.Client, _user: object, _flags: object, reason: ReasonCode, properties: Any
     ) -> None:
+        self._is_answered = True
         if reason.is_failure:
             self.fault = refused_connect(
                 str(reason), name=self._plan.name, host=self._address.host, port=self._address.port
@@ -213,16 +215,16 @@ class _Session:
         self, _client: paho.Client, _user: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
         host, port = self._address.host, self._address.port
-        if self.fault is None and self._tls_fault is not None and not self.is_ready:
-            self.fault = refused_tls(self._tls_fault, host=host, port=port)
+        if self.fault is None and not self._is_answered:
+            # In TLS 1.3 the broker looks at our certificate after our own handshake is done; its alert is often lost.
+            self.fault = refused_tls(self._tls_fault or "it ended the connection", host=host, port=port)
         if self.fault is None:
             self.fault = lost(str(reason), name=self._plan.name, host=host, port=port)
         self.is_ready = False
         self.ended.set()
 
     def _on_log(self, _client: paho.Client, _user: object, level: int, text: str) -> None:
-        # In TLS 1.3 a client learns that its certificate is refused after its own handshake is done, and the library
-        # has no other way to tell than its log.
+        # The library has no other way to tell what the socket said.
         if level == LogLevel.MQTT_LOG_ERR and "SSL" in text:
             self._tls_fault = text.partition("[SSL: ")[2].partition("]")[0] or text
 

@@ -87,5 +87,5 @@ def lost(reason: str, *, name: str, host: str, port: int) -> BrokerUnreachable:
     return BrokerUnreachable(
         f"the connection to {host}:{port} was lost ({reason})",
         expected="it to last",
-        next_step="check the network and that the broker runs",
+        next_step=f"check the network, that the broker runs, and that no other machine uses the name {name}",
     )

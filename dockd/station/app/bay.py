@@ -53,9 +53,21 @@ class Station:
 class Bay:
     """One port and whatever camera is in it, from `start` to `stop`."""
 
-    def __init__(self, *, name: str, station: Station, open_line: Callable[[], Line], window_bytes: int) -> None:
-        """Take the bay's name and how its port is opened; nothing is opened yet."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        station: Station,
+        open_line: Callable[[], Line],
+        window_bytes: int,
+        is_port_lasting: bool = False,
+    ) -> None:
+        """Take the bay's name and how its port is opened; nothing is opened yet.
+
+        ``is_port_lasting``: the port is there without a camera too, so that its absence is trouble.
+        """
         self.name: Final = name
+        self._is_port_lasting = is_port_lasting
         self._station, self._open_line = station, open_line
         self._link = DockLink(
             dock_key=station.dock_key.public_key,
@@ -103,7 +115,8 @@ class Bay:
             line = self._open_line()
         except LineLost as fault:
             # No port where a camera brings its own: nobody is there, and nothing is wrong.
-            self._set_trouble(None if isinstance(fault, LineAbsent) else str(fault))
+            is_vacant = isinstance(fault, LineAbsent) and not self._is_port_lasting
+            self._set_trouble(None if is_vacant else str(fault))
             self._stop.wait(REOPEN_WAIT_S)
             return
         self._set_trouble(None)
@@ -137,9 +150,7 @@ class Bay:
             if self._has_receipts.is_set():
                 self._has_receipts.clear()
                 custody.look_for_receipts()
-            effects = custody.next(now)
-            self._perform(effects)
-            # A file may have been read, and the next one be due, without a byte on the line in between.
+            self._perform(custody.next(now))
             self._link.asking.show_ready(is_ready=custody.is_ready, now_mono_ns=now)
         if now - self._status_at_ns >= STATUS_EVERY_NS:
             self._status_at_ns = now
@@ -195,7 +206,7 @@ class Bay:
     def _open(self, opened: SessionOpened) -> None:
         station = self._station
         self._pending.clear()
-        self._docked_at_ns, self._camera = self._now(), opened.serial
+        self._docked_at_ns, self._camera, self._trouble = self._now(), opened.serial, None
         self._custody = Custody(
             bay=self.name,
             opened=opened,
