@@ -28,7 +28,10 @@ class FileStore:
         self._open: dict[tuple[str, str], int] = {}
 
     def settle(self) -> None:
-        """Sync every file and folder that is there."""
+        """Sync every file and folder that is there, and let the system forget what it holds of the files.
+
+        After a sync that failed the system may show bytes that are not on the card: what is read from here on is.
+        """
         for folder in self.folders():
             for file in self.files(folder):
                 self._sync_path(self._root / folder / file.name, _SYNC_FLAGS)
@@ -168,6 +171,8 @@ class FileStore:
             descriptor = os.open(path, flags)
         try:
             _sync(os.fsync, descriptor, path.name)
+            if not flags & os.O_DIRECTORY:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
 

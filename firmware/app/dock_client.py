@@ -15,7 +15,7 @@ from firmware.app.telling import Say
 from firmware.errors import CameraSoftwareError, LineLost
 from firmware.ports import Clock, Entropy, Line, Store
 from protocol.keys import DeviceSigner
-from protocol.layout import parse_file_name
+from protocol.layout import parse_file_name, parse_shift_folder
 from protocol.link.camera import CameraLink
 from protocol.link.camera_effects import (
     CameraEffect,
@@ -233,6 +233,8 @@ class DockClient:
     def _list(self) -> list[ListedFile]:
         listed: list[ListedFile] = []
         for folder in self._closed_folders():
+            if parse_shift_folder(folder) is None:
+                continue
             try:
                 files = self._store.files(folder)
             except FileNotFoundError:

@@ -99,6 +99,7 @@ class FrameWatchdog:
         self._state = State.OFF
         self._deadline_ns: int | None = None
         self._last_frame_ns = 0
+        self._silence_ms = 0
         self._stuck_since_ns: int | None = None
         self._retry_wait_ns = RETRY_WAIT_NS_MIN
 
@@ -111,9 +112,10 @@ class FrameWatchdog:
         """Return when `on_time` has something to do; None where only an event can bring that."""
         return self._deadline_ns
 
-    def silence_ms(self, now_ns: int) -> int:
-        """Return for how long no frame has come."""
-        return (now_ns - self._last_frame_ns) // 1_000_000
+    @property
+    def silence_ms(self) -> int:
+        """Return how long no frame had come when the last loss was said, or its end."""
+        return self._silence_ms
 
     def started(self, now_ns: int) -> tuple[Action, ...]:
         """The camera was started, and frames are expected."""
@@ -121,19 +123,20 @@ class FrameWatchdog:
         return self._go(Event.STARTED, now_ns + self._frame_wait_ns)
 
     def frame(self, now_ns: int) -> tuple[Action, ...]:
-        """A frame came. The silence before it can be asked for until the next one."""
-        if self._state in (State.FLOWING, State.TRYING):
+        """A frame came."""
+        if self._state not in (State.FLOWING, State.TRYING):
+            return self._go(Event.FRAME, self._deadline_ns)
+        if self._state is State.TRYING:
+            self._note_silence(now_ns)
             self._retry_wait_ns = RETRY_WAIT_NS_MIN
-            found = self._go(Event.FRAME, now_ns + self._frame_wait_ns)
-        else:
-            found = self._go(Event.FRAME, self._deadline_ns)
         self._last_frame_ns = now_ns
-        return found
+        return self._go(Event.FRAME, now_ns + self._frame_wait_ns)
 
     def on_time(self, now_ns: int) -> tuple[Action, ...]:
         """Time has passed."""
         if self._deadline_ns is None or now_ns < self._deadline_ns:
             return ()
+        self._note_silence(now_ns)
         return self._go(Event.DEADLINE, None)
 
     def restarted(self, now_ns: int) -> tuple[Action, ...]:
@@ -158,6 +161,9 @@ class FrameWatchdog:
         self._stuck_since_ns = None
         self._retry_wait_ns = RETRY_WAIT_NS_MIN
         return self._go(Event.STOPPED, None)
+
+    def _note_silence(self, now_ns: int) -> None:
+        self._silence_ms = (now_ns - self._last_frame_ns) // 1_000_000
 
     def _go(self, event: Event, deadline_ns: int | None) -> tuple[Action, ...]:
         found = TRANSITIONS.get((self._state, event))

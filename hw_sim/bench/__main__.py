@@ -20,6 +20,7 @@ from hw_sim.bench.run import play, resume
 from hw_sim.bench.world import World
 
 CACHE_FOLDER: Final = Path(__file__).resolve().parents[2] / ".cache"
+TABLE_WIDTH: Final = 132
 _STATE_FILE: Final = "bench.json"
 _EXAMPLES: Final = """examples:
   ./scripts/bench --seconds 20 --out o --report r.json
@@ -31,7 +32,8 @@ exit code: 0 everything held; 1 something did not, and the last line says what; 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    console = Console()
+    # Where nobody sets a width, the table takes what it needs.
+    console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     try:
         return int(options.run(options, console))
     except BenchError as error:

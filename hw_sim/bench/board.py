@@ -22,6 +22,11 @@ _SIGNAL_WORDS: Final = {
     "fault": "alarm: fault",
 }
 
+_TROUBLES: Final = frozenset(
+    {"trouble", "held", "quarantined", "fault", "broker-disconnected", "staging-full", "offload", "reading-again", "press-refused"}
+)
+"""What is shown although no line of `Board` is written for it."""
+
 
 class Board:
     """Shows events as they come; any thread."""
@@ -79,22 +84,38 @@ class Board:
 
     @staticmethod
     def _words(event: ChildEvent) -> str:
+        """Return an event in words; nothing for what another event says better."""
         fields = event.fields
-        recording = str(fields.get("recording_id") or "")[:8]
-        match event.name:
-            case "signal":
+        recording = str(fields.get("recording_id") or fields.get("recording") or "")[:8]
+        subject = f"recording {recording}" if recording else "the shift's chain"
+        match event.child, event.name:
+            case _, "signal":
                 return f"signals: {_SIGNAL_WORDS.get(str(fields['signal']), str(fields['signal']))}"
-            case "recording-opened":
-                return f"recording {recording} begins, {fields['pre_event_ms'] / 1000:.1f} s before the press"
-            case "recording-closed":
+            case _, "recording-opened":
+                return f"{subject} begins, {fields['pre_event_ms'] / 1000:.1f} s before the press"
+            case _, "recording-closed":
                 seconds, size = fields["duration_us"] / 1e6, fields["size_bytes"]
-                return f"recording {recording} closed: {seconds:.1f} s, {fields['chunk_count']} chunks, {size:,d} bytes"
-            case "erased":
-                return f"erased {'recording ' + recording if recording else 'the chain of the closed shift'}"
-            case "says" | "chunk" | "exposed" | "standby" | "audit-saved":
-                return ""
-            case _:
-                text = fields.get("text") or ", ".join(
-                    f"{key} {value}" for key, value in fields.items() if key != "mono_ns"
-                )
-                return f"{event.name}: {text}" if text else event.name
+                return f"{subject} closed: {seconds:.1f} s, {fields['chunk_count']} chunks, {size:,d} bytes"
+            case "camera", "dock-proved":
+                return "the dock has proved itself; the shift is closed, and the next one opened"
+            case "camera", "erased":
+                return f"erased {subject}, behind a receipt that it verified"
+            case "dock", "docked":
+                return f"camera {fields.get('camera')} has proved itself"
+            case "dock", "shift-verified":
+                size, count = fields["size_bytes"], fields["finding_count"]
+                return f"shift verified while it arrived: {fields['recording_count']} recordings, {size:,d} bytes, {count} findings"
+            case "dock", "ready":
+                return "everything of this camera is verified and durable here: ready for the next officer"
+            case "dock", "receipted":
+                return f"central's receipt for {subject} has arrived and holds"
+            case "central", "receipted":
+                return f"{subject}: verified again, stored, {'key box opened by the vault, ' if recording else ''}receipt signed"
+            case "central", "broker-connected":
+                return "connected to the broker"
+            case "vault", "vault-ready":
+                return "holds the key that opens footage"
+            case "vault", "vault-opened" if fields.get("request") == "open":
+                return f"opened {subject}, since: {fields.get('reason')}"
+        text = fields.get("text") or fields.get("reason")
+        return f"{event.name}: {text}" if event.name in _TROUBLES and text else ""

@@ -18,7 +18,7 @@ from hw_sim.bench.world import World
 from hw_sim.count_frames import AV_OFFSET_LIMIT_MS, Count, count
 from hw_sim.watching import UnusableFile
 from protocol.__main__ import UnusableInput, verify_folder
-from protocol.layout import CHAIN_NAME
+from protocol.layout import CHAIN_NAME, parse_file_name
 from protocol.receipt import RecordingSubject
 from protocol.verdict import Verdict
 
@@ -58,7 +58,7 @@ def examine(
     if len(recorded) != 2:
         looked.problems.append(f"{len(recorded)} recordings were made, 2 expected")
     trouble = world.trouble()
-    if fault is not None or (looked.problems and trouble):
+    if fault is not None or any(item.recording_id not in looked.receipted for item in recorded):
         looked.problems.insert(0, f"not everything arrived: {trouble or 'no program said why'}")
     word = "unreadable" if verdict is None else verdict.verdict
     return Outcome(
@@ -116,7 +116,9 @@ def _look_at_erasure(
         lost = [
             name
             for name in changed_files(shift, world.card)
-            if name.split(".")[0] not in may_be_gone and not (name == CHAIN_NAME and is_chain_receipted)
+            if name.split(".")[0] not in may_be_gone
+            and not (name == CHAIN_NAME and is_chain_receipted)
+            and parse_file_name(name) is not None
         ]
         if lost:
             looked.problems.append(f"without a receipt the card lost or changed {', '.join(lost)} of {shift.folder}")

@@ -68,17 +68,17 @@ class Report(BaseModel):
     def show(self, console: Console, out: Path) -> None:
         """Print the table, what is wrong, the paths, and the sentence."""
         console.print(self._table())
-        for problem in self.problems:
-            console.print(f"  ✗ {problem}", style="red", highlight=False)
-        for finding in self.findings:
-            console.print(f"  · {finding}", style="dim", highlight=False)
-        paths = Table.grid(padding=(0, 2))
-        paths.add_row("sealed evidence", str(out / self.sealed))
-        for name in self.mp4:
-            paths.add_row("video", str(out / name))
-        paths.add_row("what happened, line by line", str(out / self.events))
-        paths.add_row("verify it yourself", f"sealcam-verify {out / self.sealed} --root {self.root_fingerprint}")
-        console.print(paths, highlight=False, soft_wrap=True)
+        lines = [(f"  ✗ {problem}", "red") for problem in self.problems]
+        lines += [(f"  · {finding}", "dim") for finding in self.findings]
+        lines += [("", ""), (f"sealed evidence      {out / self.sealed}", "")]
+        lines += [(f"video                {out / name}", "") for name in self.mp4]
+        lines += [
+            (f"what was said        {out / self.events}", ""),
+            (f"verify it yourself   ./scripts/verify {out / self.sealed} --root {self.root_fingerprint}", ""),
+            ("", ""),
+        ]
+        for line, style in lines:
+            console.print(line, style=style, highlight=False, soft_wrap=True, markup=False)
         console.print(
             self.sentence, style="bold green" if self.is_good else "bold red", highlight=False, soft_wrap=True
         )

@@ -23,7 +23,10 @@ from hw_sim.bench.world import World
 
 START_SECONDS_MAX: Final = 30.0
 DOCK_SECONDS_MAX: Final = 30.0
+ROUNDING_NS: Final = 1_000_000
+"""Times in a chain are rounded to microseconds: a frame belongs to the recording whose beginning is no more than this after it."""
 _EXPOSED_SECONDS_MAX: Final = 5.0
+_CHAIN: Final = "the chain"
 
 
 @dataclass(slots=True)
@@ -90,7 +93,7 @@ def finish(
     missing = {item.recording_id for item in recorded}
     receipted, erased = set[str](), set[str]()
     position = since
-    while time.monotonic() < deadline and not (missing <= erased and docking.ready_at_mono_ns):
+    while time.monotonic() < deadline and not (missing | {_CHAIN} <= erased and docking.ready_at_mono_ns):
         event = world.events.wait_for(
             _is_progress, seconds=max(0.1, min(1.0, deadline - time.monotonic())), since=position
         )
@@ -120,8 +123,8 @@ def _note(event: ChildEvent, docking: Docking, receipted: set[str], erased: set[
         receipted.add(recording)
         if wanted <= receipted and docking.receipted_at_mono_ns is None:
             docking.receipted_at_mono_ns = event.heard_at_mono_ns
-    elif event.name == "erased" and recording:
-        erased.add(recording)
+    elif event.name == "erased":
+        erased.add(recording or _CHAIN)
 
 
 def _press(world: World, gesture: Gesture) -> None:
@@ -159,8 +162,8 @@ def _recorded(world: World, shift: ClosedShift) -> tuple[Recorded, ...]:
         order = {
             "do": "exposed",
             "id": number,
-            "begin_mono_ns": begin_us * 1000,
-            "end_mono_ns": (begin_us + view.duration_us) * 1000,
+            "begin_mono_ns": begin_us * 1000 - ROUNDING_NS,
+            "end_mono_ns": (begin_us + view.duration_us) * 1000 - ROUNDING_NS,
         }
         world.camera.send(order)
         answer = world.events.wait_for(

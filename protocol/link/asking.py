@@ -65,7 +65,8 @@ class Asking:
     def __init__(self, *, window_bytes: int) -> None:
         """Take how many bytes may be on their way at once."""
         self._window_bytes = window_bytes
-        self._frame_bytes = max(FRAME_BYTES_MIN, min(FRAME_BYTES_MAX, window_bytes // FRAMES_PER_WINDOW))
+        self._frame_bytes_max = max(FRAME_BYTES_MIN, min(FRAME_BYTES_MAX, window_bytes // FRAMES_PER_WINDOW))
+        self._frame_bytes = self._frame_bytes_max
         self._is_ready = False
         self.end()
 
@@ -161,6 +162,7 @@ class Asking:
         arrived = Arrived(data.offset_bytes, data.data)
         if end == reading.size_bytes:
             self._reading = None
+            self._frame_bytes = min(self._frame_bytes_max, self._frame_bytes * 2)
             return (arrived, ReadEnded(None))
         if end - reading.told_bytes < self._window_bytes // 4:
             return (arrived,)
@@ -213,6 +215,8 @@ class Asking:
 
     def _read_again(self, reading: _Reading, now_mono_ns: int) -> Send:
         """Ask from where the file has arrived to; the new number makes everything on its way obsolete."""
+        # On a noisy line small frames get through where large ones never would.
+        self._frame_bytes = max(FRAME_BYTES_MIN, self._frame_bytes // 2)
         ask = reading.ask
         return self._ask_read(ask.folder, ask.name, reading.next_bytes, reading.size_bytes, now_mono_ns)
 

@@ -64,12 +64,18 @@ class ChainVerifier:
     """Verifies a chain while its bytes arrive. `feed` them in order, then ask `finish` once."""
 
     def __init__(
-        self, *, camera_key: bytes | None = None, file: str = CHAIN_NAME, is_end_vouched: bool = False
+        self,
+        *,
+        camera_key: bytes | None = None,
+        file: str = CHAIN_NAME,
+        is_end_vouched: bool = False,
+        held_max: int = HELD_ENTRIES_MAX,
     ) -> None:
         """Take the enrolled camera's key where it is known; else the chain's own word for it is taken and reported.
 
         ``is_end_vouched`` is for a camera that reads its own card before it signs `resumed`: what the last entry links to
-        then counts as standing, as it will behind that `resumed`.
+        then counts as standing, as it will behind that `resumed`. ``held_max`` bounds the memory that entries may take
+        for which nothing vouches yet.
         """
         self._enrolled_key = camera_key
         self._camera_key = camera_key or b""
@@ -81,6 +87,7 @@ class ChainVerifier:
         self._standing: Entry | None = None
         self._last: Entry | None = None
         self._held: dict[bytes, _Item] = {}
+        self._held_max = held_max
         self._unheld_count = 0
         self._is_closed = False
         self._entry_count = 0
@@ -149,7 +156,7 @@ class ChainVerifier:
             self._stand_back_from(item)
         elif self._is_signed_by_its_key(item):
             self._accept(item)
-        elif len(self._held) < HELD_ENTRIES_MAX:
+        elif len(self._held) < self._held_max:
             self._held.setdefault(entry.head_hash, item)
         else:
             self._unheld_count += 1

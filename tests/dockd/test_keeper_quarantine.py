@@ -166,6 +166,20 @@ def test_a_chain_of_another_camera_is_kept_apart(
     assert central.catalogue.shifts() == ()
 
 
+def test_a_chain_of_another_camera_is_kept_apart_also_where_neither_is_enrolled(
+    tmp_path: Path, agency: Agency, camera: Camera
+) -> None:
+    central = new_central(tmp_path / "fresh", agency)
+    stranger = make_camera(agency, "CAM-2")
+    shift = build_shift(tmp_path / "other", agency=agency, camera=stranger)
+    chain = chain_of(offers_of(shift, stranger)).described(camera_id=camera.camera_id)
+
+    kept = central.keep(chain)
+
+    assert f"it is the chain of camera {stranger.camera_id.hex()}" in str(kept.held_reason)
+    assert central.catalogue.shifts() == ()
+
+
 def test_a_key_box_that_the_camera_did_not_name_is_kept_apart(central: Central, offers: tuple[Offer, ...]) -> None:
     box = part_of(offers, "key-box")
     central.keep(chain_of(offers))

@@ -16,7 +16,6 @@ from dockd.central.errors import StagingFault, StagingFull, StagingUncertain
 from dockd.central.ports import StagingDisk
 from hw_sim.crash_staging_disk import CrashStagingDisk, PowerCut
 from protocol.layout import media_name
-from protocol.offload.blocks import BlockSet
 from protocol.offload.messages import BLOCK_SIZE_BYTES, Description
 
 DOCK = "dock-a"
@@ -387,9 +386,3 @@ def test_a_failed_write_ends_the_worker(tmp_path: Path) -> None:
         staging.write(file.transfer, 0, block(file, 0))
 
     real.close()
-
-
-def test_a_block_set_is_what_the_wire_says() -> None:
-    blocks = BlockSet(10, (0, 9))
-
-    assert blocks.to_bytes() == bytes([0x80, 0x40])

@@ -102,7 +102,7 @@ def withheld(entry: Entry) -> Entry:
     return replace(entry, body_bytes=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shift:
     """What a story made. ``keys[i]`` is the private half of the key that entry i names for the one after it."""
 
@@ -240,7 +240,9 @@ class _Maker:
             case "m":
                 return Event(at=at, name="mark", recording_id=self.recordings[-1][0], value=0)
             case "x":
-                return Erased(at=at, shift_id=secret("old"), recording_id=secret("old", 16), receipt_hash=secret("r"))
+                return Erased(
+                    at=at, shift_id=secret("old", 16), recording_id=secret("old", 16), receipt_hash=secret("r")
+                )
             case "R" | "r":
                 return self._resumed(at, is_clean=letter == "r")
             case "[" | "(":

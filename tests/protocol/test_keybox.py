@@ -1,5 +1,7 @@
 """The key box opens to the content key for vault and escrow, and to nothing for anybody else."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +100,7 @@ def test_every_byte_of_a_box_is_in_its_hash() -> None:
         (lambda v: [*v, 0], "array of 5"),
     ],
 )
-def test_a_box_of_another_form_is_refused(change, why: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_box_of_another_form_is_refused(change: Callable[..., object], why: str) -> None:
     with pytest.raises(PeerError, match=why):
         parse_key_box(encode(change(decode(BOX))))
 

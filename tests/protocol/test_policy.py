@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.canonical import decode, digest, encode
-from protocol.cose import sign_attached
+from protocol.cose import sign_attached, sign_detached
 from protocol.errors import BadSignature, PeerError
 from protocol.keys import SoftwareEd25519, key_id
 from protocol.policy import Enrolment, Root, sign_enrolment, sign_policy, verify_enrolment, verify_policy
@@ -100,8 +100,6 @@ def test_every_flipped_byte_is_refused_or_changes_the_fingerprint(data: st.DataO
 def test_a_policy_that_its_root_signed_over_a_wrong_payload_is_refused() -> None:
     root = Root(threshold=1, keys=(KEYS[0].public_key,))
     payload = encode({"version": 1})
-    from protocol.cose import sign_detached
-
     with pytest.raises(PeerError, match="Policy"):
         verify_policy(encode([payload, root.encoded(), [sign_detached(KEYS[0], "sealcam/1 policy", payload)]]))
 

@@ -1,6 +1,7 @@
 """Receipts: signed by central for one thing, and true of one chain only."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -115,7 +116,7 @@ def test_a_receipt_of_another_form_is_refused(change: dict[str, object], why: st
         ({"head_hash": SHIFT.entries[-2].head_hash}, "its head is entry"),
     ],
 )
-def test_a_receipt_about_another_thing_contradicts_the_chain(changes: dict[str, object], why: str) -> None:
+def test_a_receipt_about_another_thing_contradicts_the_chain(changes: dict[str, Any], why: str) -> None:
     signed = AGENCY.receipt(REPORT, subject_of(REPORT), **changes)
 
     assert str(receipt_contradiction(verify_receipt(signed, AGENCY.policy), REPORT)).startswith(why)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from protocol.keybox import SealingKey
 from protocol.keys import SoftwareEd25519, camera_id, key_id
@@ -24,7 +25,7 @@ class Agency:
     signed_policy: bytes
     root_fingerprint: bytes
 
-    def enrol(self, device: Device = DEVICE, **changes: object) -> bytes:
+    def enrol(self, device: Device = DEVICE, **changes: Any) -> bytes:
         values: dict[str, object] = {
             "camera_key": device.public_key,
             "serial": "CAM-1",
@@ -35,7 +36,7 @@ class Agency:
         return sign_enrolment(Enrolment.model_validate(values | changes), self.central)
 
     def receipt(
-        self, report: ChainReport, subject: RecordingSubject | ChainSubject, device: Device = DEVICE, **changes: object
+        self, report: ChainReport, subject: RecordingSubject | ChainSubject, device: Device = DEVICE, **changes: Any
     ) -> bytes:
         """Return a receipt about this chain; ``changes`` make it untrue."""
         values: dict[str, object] = {

@@ -161,14 +161,18 @@ class SqliteCatalogue:
         Raises:
             CatalogueFault: the file is there, or cannot be made.
         """
+        is_made = False
         try:
             file.touch(mode=0o600, exist_ok=False)
+            is_made = True
             engine = _engine(file)
             with engine.begin() as connection:
                 _metadata.create_all(connection)
                 connection.execute(insert(_schema).values(version=SCHEMA_VERSION))
             engine.dispose()
         except (OSError, DatabaseError) as error:
+            if is_made:
+                file.unlink(missing_ok=True)
             raise CatalogueFault(
                 f"catalogue {file} cannot be made ({error})",
                 expected="a new file in a folder that this user may write to",

@@ -80,6 +80,7 @@ class Bay:
         self._camera = ""
         self._docked_at_ns = 0
         self._status_at_ns = 0
+        self._is_shown_ready = False
         self._pending: deque[bytes] = deque()
         self._trouble: str | None = None
         self._has_receipts = threading.Event()
@@ -152,8 +153,9 @@ class Bay:
                 custody.look_for_receipts()
             self._perform(custody.next(now))
             self._link.asking.show_ready(is_ready=custody.is_ready, now_mono_ns=now)
-        if now - self._status_at_ns >= STATUS_EVERY_NS:
-            self._status_at_ns = now
+        is_ready = custody is not None and custody.is_ready
+        if is_ready != self._is_shown_ready or now - self._status_at_ns >= STATUS_EVERY_NS:
+            self._is_shown_ready, self._status_at_ns = is_ready, now
             self._show()
 
     def _wait_ms(self, now: int) -> int:

@@ -45,7 +45,8 @@ class StatusBoard:
         self._offload: dict[str, str] = {"code": "off", "text": "no broker is set: what is read is held here"}
         self._spool_free_bytes = 0
         self._lock = threading.Lock()
-        self._written_at_ns = clock.mono_ns() - WRITE_EVERY_NS
+        self._written_at_ns = 0
+        self._put(is_urgent=True)
 
     def set_bay(self, status: BayStatus) -> None:
         """Show a bay's state; a new word at once, numbers a few times a second."""

@@ -255,7 +255,6 @@ class Uploader:
                     self._on_event(FileRefused(place, name, reason, section))
 
     def _send_open(self, message: Open) -> None:
-        self._is_open_acknowledged = False
         self._open_token = self._connection.publish(
             Publication(
                 open_topic(self._dock),
@@ -381,8 +380,8 @@ class Uploader:
                 ),
             )
         )
-        is_new = self._state is None or state.code != self._state.code
-        if is_new or (state != self._state and now_ms - self._state_told_at_ms >= STATE_EVERY_MS):
+        is_new = self._state is None or state.code != self._state.code or state.code == "no-broker"
+        if state != self._state and (is_new or now_ms - self._state_told_at_ms >= STATE_EVERY_MS):
             self._state, self._state_told_at_ms = state, now_ms
             self._on_event(state)
 

@@ -1,0 +1,158 @@
+"""Judges what is left on a card, by the format's own verifier and the numbered invariants (ARCHITECTURE.md, I1 and I2).
+
+A sentence that it returns is a violation and begins with the number of what was broken, or with "keys" (spec/03-recording.md, 3.5
+and spec/02-chain.md, 2.3: nothing is sealed twice, a one-time key signs once).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from firmware.app.eraser import RECEIPT_SUFFIX
+from hw_sim.crash_disk import Image
+from hw_sim.crash_store import Appended
+from protocol.chain import Entry, RecordReader, parse_body
+from protocol.entries import Chunk, Erased
+from protocol.layout import CHAIN_NAME, key_box_name, media_name, parse_shift_folder
+from protocol.receipt import receipt_hash
+from protocol.verdict import Finding
+from protocol.verify.chain import ChainReport, verify_chain
+from protocol.verify.files import read_shift, succession_findings
+from protocol.verify.shift import TrustReport
+from tests.firmware.crash_world import AGENCY, KEY, Promise
+
+_TRUST: Final = TrustReport(AGENCY.trusted, KEY, True, ())
+_EXCUSED: Final = frozenset({"resumed-unclean", "recording-interrupted", "pre-event-short", "receipt-missing"})
+
+
+@dataclass(frozen=True)
+class Card:
+    """What stands on a card, read without the camera's own code for it."""
+
+    image: Image
+    reports: Mapping[str, ChainReport]
+    erased: Mapping[tuple[bytes, bytes | None], Erased]
+
+    @classmethod
+    def of(cls, image: Image) -> "Card":
+        found = {folder: _report(files.get(CHAIN_NAME, b"")) for folder, files in image.items()}
+        reports = {folder: report for folder, report in found.items() if report is not None}
+        bodies = [body for report in reports.values() for _, body in report.bodies]
+        return cls(
+            image, reports, {(each.shift_id, each.recording_id): each for each in bodies if isinstance(each, Erased)}
+        )
+
+    def folder_of(self, shift_id: bytes) -> str | None:
+        """Return the folder of a shift, if it is there."""
+        names = ((parse_shift_folder(folder), folder) for folder in self.image)
+        return next((folder for parsed, folder in names if parsed is not None and parsed[1] == shift_id), None)
+
+
+def lost(card: Card, promises: Iterable[Promise]) -> Iterator[str]:
+    """Find chunks that were durable and stand in no chain (I1), and files that are gone without leave (I2)."""
+    standing = {
+        (view.recording_id, each.chunk.index)
+        for report in card.reports.values()
+        for view in report.recordings
+        for each in view.chunks
+    }
+    for promise in promises:
+        recording = f"recording {promise.recording_id.hex()[:8]}"
+        folder = card.folder_of(promise.shift_id)
+        has_chain = folder is not None and CHAIN_NAME in card.image[folder]
+        if not has_chain and (promise.shift_id, None) not in card.erased:
+            yield f"I2: the chain of {recording} is gone, and no entry says that it was erased"
+        if has_chain and (promise.recording_id, promise.index) not in standing:
+            yield f"I1: chunk {promise.index} of {recording} was durable, and is in no chain"
+        yield from _gone_without_leave(card, promise, folder)
+
+
+def _gone_without_leave(card: Card, promise: Promise, folder: str | None) -> Iterator[str]:
+    files = {} if folder is None else card.image[folder]
+    missing = {key_box_name(promise.recording_id), media_name(promise.recording_id, 0)} - set(files)
+    entry = card.erased.get((promise.shift_id, promise.recording_id))
+    if not missing or (promise.shift_id, None) in card.erased:
+        return
+    if entry is None:
+        yield f"I2: {sorted(missing)[0]} is gone, and no entry says that it was erased"
+    elif not any(receipt_hash(data) == entry.receipt_hash for name, data in files.items() if name.endswith(RECEIPT_SUFFIX)):
+        yield f"I2: {sorted(missing)[0]} is gone, and the receipt for it is not on the card"
+
+
+def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
+    """Find what a power cut does not excuse in a card that was recovered (I1)."""
+    for folder, files in card.image.items():
+        for finding in _findings(folder, tuple(sorted(files.items()))):
+            if not _is_excused(finding, card, is_open=folder == open_folder):
+                yield f"I1: {finding.sentence()}"
+    for finding in succession_findings(card.reports):
+        yield f"I1: {finding.sentence()}"
+    numbers = [report.opened.shift_number for report in card.reports.values() if report.opened is not None]
+    if len(set(numbers)) != len(card.image):
+        yield f"I1: shifts {sorted(numbers)} stand in {len(card.image)} folders"
+    for report in card.reports.values():
+        opened = report.opened
+        if opened is not None and (opened.previous_shift is None) != (opened.shift_number == 1):
+            yield f"I1: shift {opened.shift_number} names {opened.previous_shift} as the shift before"
+
+
+# Most of a card is the same in the next state: the same bytes are judged once.
+
+
+@lru_cache(maxsize=2000)
+def _report(chain: bytes) -> ChainReport | None:
+    return verify_chain(chain, camera_key=KEY)
+
+
+@lru_cache(maxsize=2000)
+def _findings(folder: str, files: tuple[tuple[str, bytes], ...]) -> tuple[Finding, ...]:
+    """Return what the verifier finds in a shift's folder."""
+    held = dict(files)
+    evidence, findings = read_shift(
+        folder=folder, names=list(held), read=lambda name: iter((held[name],)), trust=_TRUST
+    )
+    return (*findings, *(() if evidence is None else (*evidence.report.findings, *evidence.findings)))
+
+
+def _is_excused(finding: Finding, card: Card, *, is_open: bool) -> bool:
+    place = finding.place
+    if finding.kind == "media-missing" and place.recording_id is not None and place.shift_id is not None:
+        return (bytes.fromhex(place.shift_id), bytes.fromhex(place.recording_id)) in card.erased
+    return finding.kind in _EXCUSED or (is_open and finding.kind == "chain-not-closed")
+
+
+class KeyWatch:
+    """Sees everything that was ever handed to a card, over several lives: no key is used for two things."""
+
+    def __init__(self) -> None:
+        self._heads: dict[tuple[bytes, bytes], bytes] = {}
+        self._parts: dict[tuple[bytes, int, str], bytes] = {}
+        self._media: dict[tuple[str, int], bytes] = {}
+
+    def watch(self, appended: Iterable[Appended]) -> Iterator[str]:
+        """Take what was handed over, and find what broke the law."""
+        for item in appended:
+            if item.name == CHAIN_NAME:
+                yield from self._entry(entry_of(item.data))
+            elif self._media.setdefault((item.name, item.offset_bytes), item.data) != item.data:
+                yield f"keys: two ciphertexts for byte {item.offset_bytes} of {item.name}"
+
+    def _entry(self, entry: Entry) -> Iterator[str]:
+        head, body = entry.head, parse_body(entry)
+        if entry.entry_signature is not None:
+            assert head.previous is not None
+            # The entry before names the key, so its hash stands for it.
+            if self._heads.setdefault((head.shift_id, head.previous), entry.head_bytes) != entry.head_bytes:
+                yield f"keys: the one-time key of entry {head.sequence} signed two heads"
+        for part in body.parts if isinstance(body, Chunk) else ():
+            assert isinstance(body, Chunk)
+            if self._parts.setdefault((body.recording_id, body.index, part.kind), part.hash) != part.hash:
+                yield f"keys: part {part.kind} of chunk {body.index} was sealed twice"
+
+
+def entry_of(record: bytes) -> Entry:
+    """Return the entry in a whole record."""
+    (found,) = RecordReader().feed(record)
+    assert found.entry is not None
+    return found.entry
