@@ -1,11 +1,12 @@
 """The picture a simulated sensor sees: a seeded scene that scrolls, with things that move in it and the frame counter.
 
-A frame is a function of the scene and its number alone, so nothing has to be drawn that nobody takes. What is costly
+``Picture`` is the port; a video file is another one of it (``video_picture``). A frame is a function of the scene and its number alone, so nothing has to be drawn that nobody takes. What is costly
 is drawn once at construction; a frame is then one addition, a few small copies and the counter. Encodes nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,25 @@ class Planes:
     chroma_red: Plane
 
 
+class Picture(Protocol):
+    """What a simulated sensor looks at, at the size of its scene."""
+
+    def draw(self, number: int, planes: Planes) -> None:
+        """Draw frame ``number``, with its counter, over all of ``planes``. It keeps no reference, and never waits long."""
+
+
+MakePicture = Callable[[Scene], Picture]
+
+
+def draw_counter(planes: Planes, number: int) -> None:
+    """Draw the frame counter into the strip at the top, in black and white."""
+    draw_number(planes.luma, number)
+    height_px, width_px = planes.luma.shape
+    strip_px = strip_height_px(width_px, height_px)
+    planes.chroma_blue[: strip_px // 2] = _NEUTRAL
+    planes.chroma_red[: strip_px // 2] = _NEUTRAL
+
+
 @dataclass(frozen=True, slots=True)
 class _Mover:
     texture: Planes
@@ -47,7 +67,6 @@ class MovingPicture:
         seed = Streams(scene.seed).stream("hw_sim/picture").getrandbits(128)
         random = np.random.Generator(np.random.PCG64(seed))
         self._width_px, self._height_px = scene.width_px, scene.height_px
-        self._strip_px = strip_height_px(scene.width_px, scene.height_px)
         half_width_px, half_height_px = scene.width_px // 2, scene.height_px // 2
         self._background = Planes(
             luma=_scenery(random, scene.width_px, scene.height_px, low=40, high=190, fine=24),
@@ -69,9 +88,7 @@ class MovingPicture:
         planes.chroma_red[:] = self._background.chroma_red[:, chroma]
         for mover in self._movers:
             self._draw_mover(mover, number, planes)
-        draw_number(planes.luma, number)
-        planes.chroma_blue[: self._strip_px // 2] = _NEUTRAL
-        planes.chroma_red[: self._strip_px // 2] = _NEUTRAL
+        draw_counter(planes, number)
 
     def _draw_mover(self, mover: _Mover, number: int, planes: Planes) -> None:
         rows, columns = mover.texture.luma.shape
@@ -95,6 +112,9 @@ class MovingPicture:
         )
         period_x_frames, period_y_frames = random.uniform(90, 300, 2)
         return _Mover(texture, float(period_x_frames), float(period_y_frames), float(random.uniform(0, 1)))
+
+
+_picture_fits: type[Picture] = MovingPicture
 
 
 def _scenery(random: np.random.Generator, width_px: int, height_px: int, *, low: int, high: int, fine: int) -> Plane:

@@ -58,7 +58,7 @@ class KeyFrameEncoder(LibavH264Encoder):  # type: ignore[misc]  # picamera2 has 
 
     def _start(self) -> None:
         super()._start()
-        self._stream = _MarkingStream(self._stream, self._take_request)
+        self._stream: Any = _MarkingStream(self._stream, self._take_request)
 
     def _take_request(self) -> bool:
         was_asked, self._is_key_frame_asked = self._is_key_frame_asked, False

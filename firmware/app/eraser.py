@@ -39,7 +39,7 @@ class Eraser:
     def redo(self) -> None:
         """At start: finish every erasure whose receipt is durable."""
         self._logged = {
-            (body.shift_id, body.recording_id) for body in self._log.open_bodies() if isinstance(body, Erased)
+            (body.shift_id, body.recording_id) for body in self._log.found_bodies if isinstance(body, Erased)
         }
         for folder in self._store.folders():
             parsed = parse_shift_folder(folder)

@@ -74,6 +74,8 @@ class ShiftLog:
         self.recording_count = 0
         self.left_alone: tuple[LeftAlone, ...] = ()
         """What `recover` found that is not this camera's, or cannot be read."""
+        self.found_bodies: tuple[Body, ...] = ()
+        """What the open shift's chain said when `recover` took it up."""
 
     @property
     def shift_id(self) -> bytes:
@@ -143,6 +145,7 @@ class ShiftLog:
             else:
                 self._resume(before, folder, plan)
                 resumed = plan
+                self.found_bodies = tuple(body for _, body in plan.report.bodies)
             break
         self.left_alone = tuple(left_alone)
         if resumed is None:
@@ -169,13 +172,11 @@ class ShiftLog:
 
     def bodies(self) -> tuple[Body, ...]:
         """Return the bodies of all chains of this camera on the card."""
-        reports = (self._verified(folder) for _, folder, _ in self._folders())
+        reports = (
+            verify_chain(self._chain_bytes(folder), camera_key=self._device.public_key)
+            for _, folder, _ in self._folders()
+        )
         return tuple(body for report in reports if report is not None for _, body in report.bodies)
-
-    def open_bodies(self) -> tuple[Body, ...]:
-        """Return all bodies of the open shift's chain."""
-        report = self._verified(self.folder)
-        return () if report is None else tuple(body for _, body in report.bodies)
 
     def _open(self, number: int, previous: EntryPlace | None) -> None:
         shift_id = self._entropy.take(16)
@@ -246,12 +247,6 @@ class ShiftLog:
             return self._store.read(folder, CHAIN_NAME, 0, CHAIN_SIZE_BYTES_MAX)
         except FileNotFoundError:
             return b""
-
-    def _verified(self, folder: str) -> ChainReport | None:
-        """Return the reading of an own chain."""
-        report = verify_chain(self._chain_bytes(folder), camera_key=self._device.public_key)
-        is_own = report is not None and (report.opened is None or report.opened.camera_key == self._device.public_key)
-        return report if is_own else None
 
 
 def _place(report: ChainReport) -> EntryPlace:

@@ -13,8 +13,9 @@ FRAME_WAIT_NS: Final = 2_000_000_000
 """How long no frame may come before the camera is started again."""
 RETRY_WAIT_NS_MIN: Final = 250_000_000
 RETRY_WAIT_NS_MAX: Final = 5_000_000_000
-STUCK_NS_MAX: Final = 1_500_000_000
-"""How long a camera that will not close is waited for: then only a new process helps."""
+STUCK_NS_MAX: Final = 750_000_000
+"""How long a camera that will not close is waited for. Then only a new process helps, which must record within 5 s of the
+loss: 2 s of silence, 1 s for the close, this, and 1 s to start."""
 
 
 class CameraStuck(CameraFault):
@@ -146,6 +147,7 @@ class FrameWatchdog:
 
     def restart_failed(self, now_ns: int, *, is_stuck: bool) -> tuple[Action, ...]:
         """The camera could not be started; ``is_stuck``: because it would not close (`CameraStuck`)."""
+        self._note_silence(now_ns)
         if not is_stuck:
             self._stuck_since_ns = None
         elif self._stuck_since_ns is None:

@@ -21,7 +21,7 @@ PARTIAL_SUFFIX: Final = ".partial"
 _TORN_KINDS: Final = frozenset(
     {
         "entry-signature-invalid", "device-signature-invalid", "entry-signature-missing", "body-mismatch", "body-invalid",
-        "entry-not-canonical", "entry-not-linked", "entry-out-of-sequence",
+        "entry-not-canonical",
     }
 )  # fmt: skip
 _TORN_SIZE_BYTES_MAX: Final = RECORD_HEADER_SIZE_BYTES + ENTRY_SIZE_BYTES_MAX
@@ -65,12 +65,12 @@ def plan_recovery(
     """Return what to do with the shift whose folder is named for ``shift_id``."""
     reader = RecordReader()
     records = [*reader.feed(chain), *reader.finish()]
-    report = verify_chain(chain, camera_key=camera_key)
+    report = verify_chain(chain, camera_key=camera_key, is_end_vouched=True)
     if report is not None and report.opened is not None and report.opened.camera_key != camera_key:
         return LeaveAlone("it is another camera's", may_be_own=False)
     if report is not None and _is_torn(records[-1], report):
         size_bytes = records[-1].offset_bytes
-        report = verify_chain(chain[:size_bytes], camera_key=camera_key)
+        report = verify_chain(chain[:size_bytes], camera_key=camera_key, is_end_vouched=True)
     else:
         size_bytes = len(chain)
     if report is None:
@@ -83,7 +83,10 @@ def plan_recovery(
 
 
 def _is_torn(last: Record, report: ChainReport) -> bool:
-    """Say whether the last record was not whole when the power went: each is durable before the next is written."""
+    """Say whether the last record was not whole when the power went: each is durable before the next is written.
+
+    A whole one behind a hole says that an entry is missing, but is itself no less whole.
+    """
     if last.entry is None:
         return True
     sequence = last.entry.head.sequence

@@ -38,7 +38,13 @@ class BenchAgency:
         say(f"provisions {NAME}: offline root, policy, vault, escrow, central, a dock, a camera, TLS")
         clock, entropy = SystemClock(), SystemEntropy()
         provision_agency(
-            folder, agency=NAME, entropy=entropy, now_ms=clock.unix_ms(), docks=(DOCK,), worker=WORKER, broker_host=BROKER_HOST
+            folder,
+            agency=NAME,
+            entropy=entropy,
+            now_ms=clock.unix_ms(),
+            docks=(DOCK,),
+            worker=WORKER,
+            broker_host=BROKER_HOST,
         )
         enrol_camera(folder, serial=SERIAL, entropy=entropy, now_ms=clock.unix_ms())
         return cls.load(folder)
@@ -59,7 +65,10 @@ class BenchAgency:
         """Return the broker's own files."""
         tls = self.folder / "tls"
         return BrokerTls(
-            ca_file=tls / "ca.pem", certificate_file=tls / "broker.pem", key_file=tls / "broker.key", crl_file=tls / "ca.crl"
+            ca_file=tls / "ca.pem",
+            certificate_file=tls / "broker.pem",
+            key_file=tls / "broker.key",
+            crl_file=tls / "ca.crl",
         )
 
     @property
@@ -111,7 +120,7 @@ class BenchAgency:
             "broker": _client(self.dock_settings.parent, DOCK, broker_port),
         })  # fmt: skip
         with self.dock_settings.open("a") as file:
-            file.write(f"\n[[bay]]\nname = \"bay-1\"\nport = {json.dumps(str(dock_port))}\n")
+            file.write(f'\n[[bay]]\nname = "bay-1"\nport = {json.dumps(str(dock_port))}\n')
         _write(self.camera_settings, {
             "device_key_file": str(self.camera_settings.parent / "device.key"),
             "enrolment_file": str(self.camera_settings.parent / "enrolment"),

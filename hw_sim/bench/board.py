@@ -23,7 +23,17 @@ _SIGNAL_WORDS: Final = {
 }
 
 _TROUBLES: Final = frozenset(
-    {"trouble", "held", "quarantined", "fault", "broker-disconnected", "staging-full", "offload", "reading-again", "press-refused"}
+    {
+        "trouble",
+        "held",
+        "quarantined",
+        "fault",
+        "broker-disconnected",
+        "staging-full",
+        "offload",
+        "reading-again",
+        "press-refused",
+    }
 )
 """What is shown although no line of `Board` is written for it."""
 

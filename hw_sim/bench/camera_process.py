@@ -1,7 +1,8 @@
 """The camera of the bench, in a process of its own: the firmware as it is, over a simulated sensor, microphone and panel.
 
 It takes JSON lines on standard input: {"do": "press", "gesture": "double-press"}, {"do": "exposed", "begin_mono_ns": …,
-"end_mono_ns": …}, and ends in order when standard input ends or at SIGTERM. It says what happens as JSON lines.
+"end_mono_ns": …}, {"do": "break-camera", "fault": "stalled-sensor"}, and ends in order when standard input ends or at
+SIGTERM. It says what happens as JSON lines.
 """
 
 import argparse
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-
 from firmware.adapters.device_key_file import load_device_key
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
@@ -26,7 +26,8 @@ from firmware.app.compose import build_camera
 from firmware.errors import CameraSoftwareError
 from firmware.ports import EncodedAudio, EncodedFrame, Gesture
 from firmware.settings import CameraSettings
-from hw_sim.encoded import SimulatedCamera, SimulatedMicrophone
+from hw_sim.bench.cameras import CAMERAS, BenchCamera, build_bench_camera
+from hw_sim.encoded import SimulatedMicrophone
 from hw_sim.entropy import RecordingEntropy
 from hw_sim.officer import SimulatedIndicator, SimulatedPanel
 from hw_sim.scene import Scene
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width-px", type=int, required=True)
     parser.add_argument("--height-px", type=int, required=True)
     parser.add_argument("--frame-rate-mhz", type=int, required=True)
+    parser.add_argument("--camera", choices=CAMERAS, default=CAMERAS[0])
     parser.add_argument("--audit", type=Path, help="folder for what the search for secrets looks for")
     return parser
 
@@ -106,7 +108,7 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
         height_px=options.height_px,
         frame_rate_mhz=options.frame_rate_mhz,
     )
-    camera = SimulatedCamera(scene=scene, clock=clock, tap=audit.tap)
+    camera = build_bench_camera(options.camera, scene=scene, clock=clock, tap=audit.tap)
     microphone = SimulatedMicrophone(scene=scene, clock=clock, tap=audit.tap)
     panel = SimulatedPanel()
     store = FileStore(settings.card_folder)
@@ -119,12 +121,13 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
         entropy=entropy,
         device=device,
         policy=policy,
-        camera=camera,
+        camera=camera.camera,
         microphone=microphone,
         panel=panel,
         indicator=SimulatedIndicator(lambda signal: speaker.say("signal", {"signal": signal.value})),
         say=speaker.say,
     )
+    speaker.say("camera", {"name": camera.camera.description.name})
     program.start()
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     try:
@@ -140,7 +143,7 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def _obey(stream: IO[str], panel: SimulatedPanel, camera: SimulatedCamera, speaker: Speaker, audit: Audit) -> None:
+def _obey(stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, speaker: Speaker, audit: Audit) -> None:
     for line in stream:
         order: dict[str, Any] = json.loads(line)
         if order["do"] == "press":
@@ -148,6 +151,9 @@ def _obey(stream: IO[str], panel: SimulatedPanel, camera: SimulatedCamera, speak
         elif order["do"] == "save-audit":
             audit.save()
             speaker.say("audit-saved", {})
+        elif order["do"] == "break-camera":
+            fault = camera.break_now(order)
+            speaker.say("camera-broken", {"fault": fault.kind.value, "first_frame": fault.first_frame})
         elif order["do"] == "exposed":
             spans = camera.sensor.frames_exposed_between(order["begin_mono_ns"], order["end_mono_ns"])
             numbers = {"first": spans[0].start, "last": spans[-1].stop - 1} if spans else {"first": None, "last": None}

@@ -28,13 +28,18 @@ class ClosedShift:
 def closed_shifts(card: Path) -> tuple[ClosedShift, ...]:
     """Return the closed shifts on a card, in order."""
     found = []
-    for folder in sorted(path for path in card.iterdir() if path.is_dir()):
+    for folder in shift_folders(card):
         parsed = parse_shift_folder(folder.name)
         chain = folder / CHAIN_NAME
         report = verify_chain(chain.read_bytes()) if parsed is not None and chain.exists() else None
         if parsed is not None and report is not None and report.is_closed:
             found.append(ClosedShift(folder.name, parsed[0], report, file_hashes(folder)))
     return tuple(found)
+
+
+def shift_folders(card: Path) -> list[Path]:
+    """Return the folders of all shifts on a card, in order."""
+    return sorted(path for path in card.iterdir() if parse_shift_folder(path.name) is not None)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

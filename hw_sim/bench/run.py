@@ -15,7 +15,7 @@ from hw_sim.bench.board import Board
 from hw_sim.bench.checks import Outcome, examine
 from hw_sim.bench.children import ChildEvent
 from hw_sim.bench.errors import BenchError
-from hw_sim.bench.evidence import ClosedShift, closed_shifts
+from hw_sim.bench.evidence import ClosedShift, closed_shifts, shift_folders
 from hw_sim.bench.options import RunOptions
 from hw_sim.bench.recorded import Recorded
 from hw_sim.bench.report import Report
@@ -26,7 +26,8 @@ DOCK_SECONDS_MAX: Final = 30.0
 ROUNDING_NS: Final = 1_000_000
 """Times in a chain are rounded to microseconds: a frame belongs to the recording whose beginning is no more than this after it."""
 _EXPOSED_SECONDS_MAX: Final = 5.0
-_CHAIN: Final = "the chain"
+SETTLE_SECONDS: Final = 0.3
+"""Silence after which the card is looked at."""
 
 
 @dataclass(slots=True)
@@ -90,21 +91,20 @@ def finish(
     )
     docking = Docking(time.monotonic_ns() if docked is None else docked.heard_at_mono_ns)
     deadline = time.monotonic() + options.patience_s
-    missing = {item.recording_id for item in recorded}
-    receipted, erased = set[str](), set[str]()
+    wanted = {item.recording_id for item in recorded}
+    receipted = set[str]()
     position = since
-    while time.monotonic() < deadline and not (missing | {_CHAIN} <= erased and docking.ready_at_mono_ns):
-        event = world.events.wait_for(
-            _is_progress, seconds=max(0.1, min(1.0, deadline - time.monotonic())), since=position
-        )
+    while time.monotonic() < deadline:
+        event = world.events.wait_for(_is_progress, seconds=SETTLE_SECONDS, since=position)
         world.require_alive()
-        if event is None:
-            board.live(
-                f"waiting for receipts: {len(missing & receipted)} of {len(missing)}, {deadline - time.monotonic():.0f} s of patience left"
-            )
-            continue
-        position = world.events.all().index(event, position) + 1
-        _note(event, docking, receipted, erased, missing)
+        if event is not None:
+            position = world.events.all().index(event, position) + 1
+            _note(event, docking, receipted, wanted)
+        elif docking.ready_at_mono_ns is not None and len(shift_folders(world.card)) == 1:
+            break  # only the open shift is left: every closed one is receipted and erased
+        else:
+            left_s = deadline - time.monotonic()
+            board.live(f"waiting for receipts: {len(receipted)} of {len(wanted)}, {left_s:.0f} s of patience left")
     board.step("looks at what is there: verifying, decrypting, counting frames")
     world.stop_camera()
     outcome = examine(world, recorded=recorded, shifts=shifts, fault=options.fault, board=board)
@@ -112,10 +112,10 @@ def finish(
 
 
 def _is_progress(event: ChildEvent) -> bool:
-    return (event.child, event.name) in {("dock", "ready"), ("dock", "receipted"), ("camera", "erased")}
+    return (event.child, event.name) in {("dock", "ready"), ("dock", "receipted")}
 
 
-def _note(event: ChildEvent, docking: Docking, receipted: set[str], erased: set[str], wanted: set[str]) -> None:
+def _note(event: ChildEvent, docking: Docking, receipted: set[str], wanted: set[str]) -> None:
     recording = str(event.fields.get("recording_id") or "")
     if event.name == "ready" and docking.ready_at_mono_ns is None:
         docking.ready_at_mono_ns = event.heard_at_mono_ns
@@ -123,8 +123,6 @@ def _note(event: ChildEvent, docking: Docking, receipted: set[str], erased: set[
         receipted.add(recording)
         if wanted <= receipted and docking.receipted_at_mono_ns is None:
             docking.receipted_at_mono_ns = event.heard_at_mono_ns
-    elif event.name == "erased":
-        erased.add(recording or _CHAIN)
 
 
 def _press(world: World, gesture: Gesture) -> None:

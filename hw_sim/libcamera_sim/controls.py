@@ -26,7 +26,7 @@ AnalogueGainMode = ControlId(43, "AnalogueGainMode", ControlType.Integer32)
 NoiseReductionMode = ControlId(10002, "NoiseReductionMode", ControlType.Integer32, "draft")
 
 
-class draft:  # noqa: N801  # libcamera's own name
+class draft:
     """Controls that libcamera has not settled."""
 
     class NoiseReductionModeEnum(IntEnum):

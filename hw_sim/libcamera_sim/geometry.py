@@ -56,9 +56,9 @@ class Transform:
         transpose: bool = False,
     ) -> None:
         """Copy ``other``, or take the three."""
-        self.hflip = bool(other.hflip if other is not None else hflip)
-        self.vflip = bool(other.vflip if other is not None else vflip)
-        self.transpose = bool(other.transpose if other is not None else transpose)
+        self.hflip: bool = bool(hflip) if other is None else other.hflip
+        self.vflip: bool = bool(vflip) if other is None else other.vflip
+        self.transpose: bool = bool(transpose) if other is None else other.transpose
 
     def __str__(self) -> str:
         """Say which of the three are set."""
@@ -104,6 +104,9 @@ class ColorSpace:
     ) -> None:
         """Copy another, or take the four."""
         self.primaries: ColorSpace.Primaries
+        self.transferFunction: ColorSpace.TransferFunction
+        self.ycbcrEncoding: ColorSpace.YcbcrEncoding
+        self.range: ColorSpace.Range
         if isinstance(primaries, ColorSpace):
             self.primaries, self.transferFunction = primaries.primaries, primaries.transferFunction
             self.ycbcrEncoding, self.range = primaries.ycbcrEncoding, primaries.range
@@ -128,9 +131,7 @@ class ColorSpace:
     @classmethod
     def Smpte170m(cls) -> "ColorSpace":
         """Return that of video below high definition."""
-        return cls(
-            cls.Primaries.Smpte170m, cls.TransferFunction.Rec709, cls.YcbcrEncoding.Rec601, cls.Range.Limited
-        )
+        return cls(cls.Primaries.Smpte170m, cls.TransferFunction.Rec709, cls.YcbcrEncoding.Rec601, cls.Range.Limited)
 
     @classmethod
     def Rec709(cls) -> "ColorSpace":

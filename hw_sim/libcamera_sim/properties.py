@@ -14,7 +14,7 @@ ScalerCropMaximum = ControlId(8, "ScalerCropMaximum", ControlType.Rectangle)
 ColorFilterArrangement = ControlId(10001, "ColorFilterArrangement", ControlType.Integer32, "draft")
 
 
-class draft:  # noqa: N801  # libcamera's own name
+class draft:
     """Properties that libcamera has not settled."""
 
     class ColorFilterArrangementEnum(IntEnum):

@@ -56,7 +56,13 @@ class Docking:
     """A card with shifts, a cable, and a spool. `start` starts both programs."""
 
     def __init__(
-        self, folder: Path, agency: Agency, camera: Camera, *, spool: Spool | None = None, dock_policy: Policy | None = None
+        self,
+        folder: Path,
+        agency: Agency,
+        camera: Camera,
+        *,
+        spool: Spool | None = None,
+        dock_policy: Policy | None = None,
     ) -> None:
         self.agency, self.camera = agency, camera
         self.card, self.spool_folder = folder / "card", folder / "spool"

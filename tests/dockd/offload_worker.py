@@ -105,7 +105,7 @@ class ThreadedWorker:
         self.keeper = FolderKeeper(folder / "kept")
         (folder / "kept").mkdir(parents=True, exist_ok=True)
         self.events: list[tuple[str, EventFields]] = []
-        self.ingest, self._disk = make_ingest(
+        self.ingest, self.disk = make_ingest(
             folder / "staging", address, self.keeper, lambda *event: self.events.append(event), **options
         )
         self._thread = threading.Thread(target=self.ingest.run)
@@ -117,7 +117,7 @@ class ThreadedWorker:
     def __exit__(self, *_: object) -> None:
         self.ingest.stop()
         self._thread.join()
-        self._disk.close()
+        self.disk.close()
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ AGENCY = make_agency()
 CAMERA = make_camera(AGENCY)
 
 
-@pytest.fixture()
+@pytest.fixture
 def docking(tmp_path: Path) -> Iterator[Docking]:
     docking = Docking(tmp_path, AGENCY, CAMERA)
     yield docking
@@ -217,7 +217,9 @@ def test_a_noisy_line_delivers_byte_for_byte(docking: Docking) -> None:
     assert docking.heard.named("shift-verified")[0]["finding_count"] == 0
 
 
-def test_a_full_spool_loses_nothing_and_goes_on_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_spool_loses_nothing_and_goes_on_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dockd.station.app.custody.FULL_NS", 50_000_000)
 
     class Full(FolderSpool):

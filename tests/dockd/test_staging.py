@@ -1,11 +1,8 @@
-"""Staging: what is here survives a power cut at any operation, and what is said to be here is here (spec 7.6, I1)."""
+"""Staging on the real and the simulated disk: what is here, what makes room, what is set aside (spec 7.6)."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -14,137 +11,9 @@ from dockd.central.app.staging import DATA, Staging, StagingLimits
 from dockd.central.core.staging_journal import What, encode_record, read_journal
 from dockd.central.errors import StagingFault, StagingFull, StagingUncertain
 from dockd.central.ports import StagingDisk
-from hw_sim.crash_staging_disk import CrashStagingDisk, PowerCut
-from protocol.layout import media_name
-from protocol.offload.messages import BLOCK_SIZE_BYTES, Description
-
-DOCK = "dock-a"
-MIB = BLOCK_SIZE_BYTES
-LIMITS = StagingLimits(free_bytes_min=0)
-
-
-def description(number: int = 0, *, size_bytes: int = 2 * MIB + 700) -> Description:
-    return Description(
-        camera_id=bytes(16),
-        shift_id=bytes([1]) * 16,
-        shift_number=1,
-        name=media_name(bytes([2]) * 16, number),
-        kind="media",
-        size_bytes=size_bytes,
-        identity=bytes([3]) * 32,
-    )
-
-
-@lru_cache
-def content(file: Description) -> bytes:
-    return Random(file.transfer).randbytes(file.size_bytes)
-
-
-def block(file: Description, index: int) -> bytes:
-    return content(file)[index * MIB : (index + 1) * MIB]
-
-
-def fill(staging: Staging, file: Description, *, dock: str = DOCK) -> None:
-    _, have = staging.open(dock, file)
-    for index in have.missing():
-        staging.write(file.transfer, index, block(file, index))
-    staging.sync()
-
-
-@dataclass
-class Told:
-    """What was said to docks before the power went."""
-
-    epochs: list[int] = field(default_factory=list)
-    blocks: set[int] = field(default_factory=set)
-
-
-def arrive(disk: StagingDisk, file: Description, told: Told) -> None:
-    """Let a file arrive in two groups, with a second opening in between."""
-    staging = Staging(disk, limits=LIMITS)
-    for group in ((0, 2), (1,)):
-        epoch, have = staging.open(DOCK, file)
-        told.epochs.append(epoch)
-        told.blocks.update(index for index in range(file.block_count) if index in have)
-        for index in group:
-            if index not in have:
-                staging.write(file.transfer, index, block(file, index))
-        for indices in staging.sync().values():
-            told.blocks.update(indices)
-
-
-def violations(disk: StagingDisk, file: Description, told: Told) -> list[str]:
-    """Start again on what the cut left, and say what was taken back or is not true."""
-    staging = Staging(disk, limits=LIMITS)
-    epoch, have = staging.open(DOCK, file)
-    found = [f"block {index} was acknowledged and is gone" for index in told.blocks if index not in have]
-    if told.epochs and epoch <= max(told.epochs):
-        found.append(f"epoch {epoch} follows epoch {max(told.epochs)}")
-    for index in set(range(file.block_count)) - set(have.missing()):
-        if not staging.matches(file.transfer, index, block(file, index)):
-            found.append(f"block {index} is said to be here, with other bytes")
-    for index in have.missing():
-        staging.write(file.transfer, index, block(file, index))
-    staging.sync()
-    staging.hand_over(file.transfer)
-    if disk.read(file.transfer.hex(), DATA, 0, file.size_bytes) != content(file):
-        found.append("the whole file differs")
-    return found
-
-
-def cut_everywhere(make_disk: Callable[..., CrashStagingDisk]) -> tuple[list[str], int]:
-    """Cut the power at every operation, before and after it, in several ways; return violations and distinct states."""
-    file = description()
-    whole = make_disk()
-    arrive(whole, file, Told())
-    found: list[str] = []
-    states: set[int] = set()
-    for cut_at in range(whole.operation_count):
-        for is_late in (False, True):
-            told = Told()
-            disk = make_disk(cut_at=cut_at, is_late=is_late)
-            with pytest.raises(PowerCut):
-                arrive(disk, file, told)
-            for variant in range(3):
-                tree = disk.after_cut(Random(f"{cut_at} {is_late} {variant}"))
-                states.add(hash(tuple((f, n, c) for f, files in tree.items() for n, c in files.items())))
-                found += violations(make_disk(tree), file, told)
-    return found, len(states)
-
-
-def test_a_power_cut_at_any_operation_takes_nothing_back() -> None:
-    found, distinct_states = cut_everywhere(CrashStagingDisk)
-
-    assert found == []
-    assert distinct_states >= 15, distinct_states
-
-
-class ForgetsData(CrashStagingDisk):
-    """Known bad: blocks are acknowledged before their bytes are synced."""
-
-    def sync(self, folder: str, name: str) -> None:
-        if name != DATA:
-            super().sync(folder, name)
-
-
-class ForgetsJournal(CrashStagingDisk):
-    """Known bad: blocks are acknowledged before it is durable which they are."""
-
-    def sync(self, folder: str, name: str) -> None:
-        if name == DATA:
-            super().sync(folder, name)
-
-
-def test_acknowledging_before_the_data_is_synced_is_found() -> None:
-    found, _ = cut_everywhere(ForgetsData)
-
-    assert any("with other bytes" in violation for violation in found)
-
-
-def test_acknowledging_before_the_journal_is_synced_is_found() -> None:
-    found, _ = cut_everywhere(ForgetsJournal)
-
-    assert any("acknowledged and is gone" in violation for violation in found)
+from hw_sim.crash_staging_disk import CrashStagingDisk
+from protocol.offload.messages import Description
+from tests.dockd.staged_files import DOCK, LIMITS, MIB, block, content, description, fill
 
 
 @pytest.fixture(params=["real", "simulated"])
@@ -374,13 +243,49 @@ def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> N
         PosixStagingDisk(tmp_path / "file" / "staging")
 
 
+def stand_in(disk: PosixStagingDisk, file: Description, device: str) -> None:
+    """Let another device stand where the staged data is."""
+    os.dup2(os.open(device, os.O_RDWR), disk._descriptor(file.transfer.hex(), DATA))
+
+
+def test_a_disk_that_fills_up_in_the_middle_keeps_what_is_here(tmp_path: Path) -> None:
+    real = PosixStagingDisk(tmp_path)
+    staging, file = Staging(real, limits=LIMITS), description()
+    staging.open(DOCK, file)
+    staging.write(file.transfer, 1, block(file, 1))
+    staging.sync()
+    stand_in(real, file, "/dev/full")
+
+    with pytest.raises(StagingFull, match="staging disk is full"):
+        staging.write(file.transfer, 0, block(file, 0))
+
+    staging.close(file.transfer)
+    assert list(staging.open(DOCK, file)[1].missing()) == [0, 2]
+    real.close()
+
+
+def test_a_failed_sync_ends_the_worker_and_nothing_is_called_durable(tmp_path: Path) -> None:
+    real = PosixStagingDisk(tmp_path)
+    staging, file = Staging(real, limits=LIMITS), description()
+    staging.open(DOCK, file)
+    staging.write(file.transfer, 0, block(file, 0))
+    stand_in(real, file, "/dev/null")  # which cannot be synced
+
+    with pytest.raises(StagingUncertain, match="syncing"):
+        staging.sync()
+
+    real.close()
+    again = PosixStagingDisk(tmp_path)
+    assert len(Staging(again, limits=LIMITS).open(DOCK, file)[1]) == 0
+    again.close()
+
+
 def test_a_failed_write_ends_the_worker(tmp_path: Path) -> None:
     real = PosixStagingDisk(tmp_path)
     staging, file = Staging(real, limits=LIMITS), description()
     staging.open(DOCK, file)
     # A descriptor that cannot be written stands for a disk that cannot.
-    read_only = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(read_only, real._descriptor(file.transfer.hex(), DATA))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), real._descriptor(file.transfer.hex(), DATA))
 
     with pytest.raises(StagingUncertain, match="writing"):
         staging.write(file.transfer, 0, block(file, 0))

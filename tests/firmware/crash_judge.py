@@ -76,7 +76,9 @@ def _gone_without_leave(card: Card, promise: Promise, folder: str | None) -> Ite
         return
     if entry is None:
         yield f"I2: {sorted(missing)[0]} is gone, and no entry says that it was erased"
-    elif not any(receipt_hash(data) == entry.receipt_hash for name, data in files.items() if name.endswith(RECEIPT_SUFFIX)):
+    elif not any(
+        receipt_hash(data) == entry.receipt_hash for name, data in files.items() if name.endswith(RECEIPT_SUFFIX)
+    ):
         yield f"I2: {sorted(missing)[0]} is gone, and the receipt for it is not on the card"
 
 
@@ -134,21 +136,35 @@ class KeyWatch:
         """Take what was handed over, and find what broke the law."""
         for item in appended:
             if item.name == CHAIN_NAME:
-                yield from self._entry(entry_of(item.data))
+                yield from self._record(item.data)
             elif self._media.setdefault((item.name, item.offset_bytes), item.data) != item.data:
                 yield f"keys: two ciphertexts for byte {item.offset_bytes} of {item.name}"
 
-    def _entry(self, entry: Entry) -> Iterator[str]:
-        head, body = entry.head, parse_body(entry)
-        if entry.entry_signature is not None:
-            assert head.previous is not None
-            # The entry before names the key, so its hash stands for it.
-            if self._heads.setdefault((head.shift_id, head.previous), entry.head_bytes) != entry.head_bytes:
-                yield f"keys: the one-time key of entry {head.sequence} signed two heads"
-        for part in body.parts if isinstance(body, Chunk) else ():
-            assert isinstance(body, Chunk)
-            if self._parts.setdefault((body.recording_id, body.index, part.kind), part.hash) != part.hash:
-                yield f"keys: part {part.kind} of chunk {body.index} was sealed twice"
+    def _record(self, record: bytes) -> Iterator[str]:
+        signed, parts = _facts(record)
+        # The entry before names the key, so its hash stands for it.
+        if signed is not None and self._heads.setdefault(signed[:2], signed[2]) != signed[2]:
+            yield f"keys: the one-time key named by entry {signed[1].hex()[:8]} signed two heads"
+        for place, part_hash in parts:
+            if self._parts.setdefault(place, part_hash) != part_hash:
+                yield f"keys: part {place[2]} of chunk {place[1]} was sealed twice"
+
+
+Signed = tuple[bytes, bytes, bytes]
+SealedPart = tuple[tuple[bytes, int, str], bytes]
+
+
+@lru_cache(maxsize=10_000)
+def _facts(record: bytes) -> tuple[Signed | None, tuple[SealedPart, ...]]:
+    """Return shift, entry before and head, where a one-time key signed it, and the parts that it describes."""
+    entry = entry_of(record)
+    head, body = entry.head, parse_body(entry)
+    parts = body.parts if isinstance(body, Chunk) else ()
+    sealed = [((body.recording_id, body.index, part.kind), part.hash) for part in parts if isinstance(body, Chunk)]
+    if entry.entry_signature is None:
+        return None, tuple(sealed)
+    assert head.previous is not None
+    return (head.shift_id, head.previous, entry.head_bytes), tuple(sealed)
 
 
 def entry_of(record: bytes) -> Entry:

@@ -3,7 +3,7 @@ frames are made here. What is left after a cut is judged in `tests.firmware.cras
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 

@@ -345,7 +345,12 @@ def make_shift(
 
 def changed(**values: object) -> Change:
     """Return a change that sets fields of a body, without asking whether they make sense together."""
-    return lambda body: body.model_copy(update=values)
+
+    def change(body: Body) -> Body:
+        assert values.keys() <= type(body).model_fields.keys(), f"{type(body).__name__} has no such field"
+        return body.model_copy(update=values)
+
+    return change
 
 
 def spliced(items: Sequence[Entry], *, at: int, insert: Sequence[Entry], drop: int = 0) -> tuple[Entry, ...]:

@@ -21,7 +21,7 @@ def listed(pair: LinkPair) -> list[tuple[str, str, int]]:
     return [(file.folder, file.name, file.size_bytes) for file in effect.files]
 
 
-def test_a_listing_shows_every_file_in_order():
+def test_a_listing_shows_every_file_in_order() -> None:
     pair = LinkPair(card={("b", "two"): b"22", ("a", "one"): b"1", ("b", "a"): b""})
     pair.dock()
     pair.ask_listing()
@@ -30,7 +30,7 @@ def test_a_listing_shows_every_file_in_order():
 
 
 @pytest.mark.parametrize("count", [0, 1, LISTING_FILES_MAX, LISTING_FILES_MAX + 1, 3 * LISTING_FILES_MAX + 5])
-def test_a_listing_of_any_length_comes_whole(count: int):
+def test_a_listing_of_any_length_comes_whole(count: int) -> None:
     pair = LinkPair(card={("shift", f"{number:06d}"): b"" for number in range(count)})
     pair.dock()
     pair.ask_listing()
@@ -38,7 +38,7 @@ def test_a_listing_of_any_length_comes_whole(count: int):
     assert len(listed(pair)) == count
 
 
-def test_a_later_listing_shows_what_is_new():
+def test_a_later_listing_shows_what_is_new() -> None:
     pair = LinkPair(card=dict(SMALL))
     pair.dock()
     pair.ask_listing()
@@ -49,7 +49,7 @@ def test_a_later_listing_shows_what_is_new():
     assert len(listed(pair)) == 2
 
 
-def test_a_file_arrives_byte_for_byte():
+def test_a_file_arrives_byte_for_byte() -> None:
     pair = LinkPair(card=dict(SMALL))
     pair.dock()
     pair.ask_listing()
@@ -59,7 +59,7 @@ def test_a_file_arrives_byte_for_byte():
     assert pair.seen_by_dock(ReadEnded) == [ReadEnded(None)]
 
 
-def test_an_empty_file_has_arrived_before_it_is_asked_for():
+def test_an_empty_file_has_arrived_before_it_is_asked_for() -> None:
     pair = LinkPair(card={("shift", "empty"): b""})
     pair.dock()
     pair.ask_listing()
@@ -68,7 +68,7 @@ def test_an_empty_file_has_arrived_before_it_is_asked_for():
     assert pair.seen_by_dock(ReadEnded) == [ReadEnded(None)]
 
 
-def test_never_more_is_on_its_way_than_the_window():
+def test_never_more_is_on_its_way_than_the_window() -> None:
     pair = LinkPair(card={("shift", "media"): secret("large", 50_000)}, window_bytes=4096)
     pair.dock()
     pair.ask_listing()
@@ -86,7 +86,7 @@ def test_never_more_is_on_its_way_than_the_window():
     assert sent == 4096
 
 
-def test_the_camera_reads_out_nothing_that_it_did_not_list():
+def test_the_camera_reads_out_nothing_that_it_did_not_list() -> None:
     pair = LinkPair(card={**SMALL, ("shift-2", "open"): b"not closed"})
     pair.dock()
     pair.card.pop(("shift-2", "open"))
@@ -100,7 +100,7 @@ def test_the_camera_reads_out_nothing_that_it_did_not_list():
     assert pair.spool == b""
 
 
-def test_a_read_from_beyond_the_end_is_refused():
+def test_a_read_from_beyond_the_end_is_refused() -> None:
     pair = LinkPair(card=dict(SMALL))
     pair.dock()
     pair.ask_listing()
@@ -112,7 +112,7 @@ def test_a_read_from_beyond_the_end_is_refused():
     assert "3000 bytes, read from 3001 on" in ended.refusal
 
 
-def test_a_file_that_shrank_since_the_listing_is_refused_and_not_awaited():
+def test_a_file_that_shrank_since_the_listing_is_refused_and_not_awaited() -> None:
     pair = LinkPair(card=dict(SMALL))
     pair.dock()
     pair.ask_listing()
@@ -124,7 +124,7 @@ def test_a_file_that_shrank_since_the_listing_is_refused_and_not_awaited():
     assert ended.refusal == "the file is shorter than the listing says"
 
 
-def test_a_new_read_ends_the_one_before():
+def test_a_new_read_ends_the_one_before() -> None:
     files = {("s", "one"): secret("one", 20_000), ("s", "two"): secret("two", 9000)}
     pair = LinkPair(card=files, window_bytes=2048)
     pair.dock()
@@ -136,7 +136,7 @@ def test_a_new_read_ends_the_one_before():
     assert bytes(pair.spool) == files["s", "two"]
 
 
-def test_the_line_may_be_cut_after_any_byte_and_the_read_is_taken_up_where_it_ended():
+def test_the_line_may_be_cut_after_any_byte_and_the_read_is_taken_up_where_it_ended() -> None:
     content = SMALL["shift-1", "chain"]
     for cut_after in range(0, len(content) + 1200, 1):
         left = cut_after
@@ -163,7 +163,7 @@ def test_the_line_may_be_cut_after_any_byte_and_the_read_is_taken_up_where_it_en
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_line_that_changes_drops_and_inserts_bytes_delivers_all_the_same(seed: int):
+def test_a_line_that_changes_drops_and_inserts_bytes_delivers_all_the_same(seed: int) -> None:
     random = Random(seed)
     content = secret(f"noisy/{seed}", 40_000)
 
@@ -196,7 +196,7 @@ def test_a_line_that_changes_drops_and_inserts_bytes_delivers_all_the_same(seed:
 
 @given(st.integers(0, 3000), st.integers(1024, 9000))
 @settings(max_examples=40, deadline=None)
-def test_a_read_may_begin_at_any_byte_with_any_window(offset: int, window: int):
+def test_a_read_may_begin_at_any_byte_with_any_window(offset: int, window: int) -> None:
     content = SMALL["shift-1", "chain"]
     pair = LinkPair(card=dict(SMALL), window_bytes=window)
     pair.dock()
@@ -207,7 +207,7 @@ def test_a_read_may_begin_at_any_byte_with_any_window(offset: int, window: int):
     assert bytes(pair.spool) == content
 
 
-def test_bytes_beyond_the_listed_size_end_the_session():
+def test_bytes_beyond_the_listed_size_end_the_session() -> None:
     pair = LinkPair(card=dict(SMALL))
     pair.dock()
     pair.ask_listing()
@@ -221,7 +221,7 @@ def test_bytes_beyond_the_listed_size_end_the_session():
     assert pair.complaints == ["data up to byte 3002 of a file of 3000 bytes (spec/06-dock-link.md, 6.4)"]
 
 
-def test_a_listing_that_never_ends_is_refused():
+def test_a_listing_that_never_ends_is_refused() -> None:
     pair = LinkPair()
     pair.dock()
     pair.at_dock(pair.dock_link.asking.ask_listing(pair.now_mono_ns))
@@ -238,7 +238,7 @@ def test_a_listing_that_never_ends_is_refused():
 # Receipts.
 
 
-def test_a_receipt_reaches_the_gate_and_its_answer_the_dock():
+def test_a_receipt_reaches_the_gate_and_its_answer_the_dock() -> None:
     pair = LinkPair(gate=lambda signed: (False, f"not for me: {signed.decode()}"))
     pair.dock()
     pair.bring(b"a receipt")
@@ -248,7 +248,7 @@ def test_a_receipt_reaches_the_gate_and_its_answer_the_dock():
     ]
 
 
-def test_a_receipt_may_come_minutes_later_in_the_same_session():
+def test_a_receipt_may_come_minutes_later_in_the_same_session() -> None:
     pair = LinkPair()
     pair.dock()
     pair.pass_time(300_000, step_ms=500)
@@ -257,7 +257,7 @@ def test_a_receipt_may_come_minutes_later_in_the_same_session():
     assert len(pair.seen_by_dock(ReceiptAnswered)) == 1
 
 
-def test_a_receipt_whose_answer_is_lost_is_brought_again_and_judged_once():
+def test_a_receipt_whose_answer_is_lost_is_brought_again_and_judged_once() -> None:
     pair = LinkPair()
     pair.dock()
     pair.to_dock = lambda data: b"" if b"receipt-answer" in data else data
@@ -273,7 +273,7 @@ def test_a_receipt_whose_answer_is_lost_is_brought_again_and_judged_once():
     assert len(pair.seen_by_camera(JudgeReceipt)) == 1
 
 
-def test_a_receipt_that_was_not_followed_by_erasure_is_judged_again_when_it_is_brought_again():
+def test_a_receipt_that_was_not_followed_by_erasure_is_judged_again_when_it_is_brought_again() -> None:
     answers = iter([(False, "the recordings go first"), (True, "erased")])
     pair = LinkPair(gate=lambda signed: next(answers))
     pair.dock()
@@ -284,7 +284,7 @@ def test_a_receipt_that_was_not_followed_by_erasure_is_judged_again_when_it_is_b
     assert [isinstance(item, ReceiptAnswered) and item.is_erased for item in outcomes] == [False, True]
 
 
-def test_a_reason_longer_than_a_message_allows_is_cut_not_refused():
+def test_a_reason_longer_than_a_message_allows_is_cut_not_refused() -> None:
     pair = LinkPair(gate=lambda signed: (False, "long " * 100))
     pair.dock()
     pair.bring(b"a receipt")

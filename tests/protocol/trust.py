@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from protocol.canonical import digest
 from protocol.keybox import SealingKey
 from protocol.keys import SoftwareEd25519, camera_id, key_id
 from protocol.policy import Enrolment, Policy, Root, sign_enrolment, sign_policy
@@ -101,3 +102,4 @@ def _sealing_key(name: str) -> SealingKey:
 
 
 AGENCY = make_agency()
+POLICY_HASH = digest("sealcam/1 policy", AGENCY.policy.encoded())
