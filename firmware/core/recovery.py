@@ -24,6 +24,8 @@ _TORN_KINDS: Final = frozenset(
         "entry-not-canonical",
     }
 )  # fmt: skip
+_OPENING_SIZE_BYTES_MAX: Final = 16_384
+"""A longer chain has had more than its opening: the largest part of one is a checkpoint of 8 KiB."""
 _TORN_SIZE_BYTES_MAX: Final = RECORD_HEADER_SIZE_BYTES + ENTRY_SIZE_BYTES_MAX
 
 
@@ -75,7 +77,11 @@ def plan_recovery(
         size_bytes = len(chain)
     if report is None:
         # An entry needs a durable opening before it, and a recording its entry: then the opening was damaged later.
-        has_more = chain.count(shift_id) > 1 or any(_recording_of(name) is not None for name in file_sizes_bytes)
+        has_more = (
+            len(chain) > _OPENING_SIZE_BYTES_MAX
+            or chain.count(shift_id) > 1
+            or any(_recording_of(name) is not None for name in file_sizes_bytes)
+        )
         return LeaveAlone("its chain cannot be read", may_be_own=True) if has_more else NeverOpened()
     if report.shift_id != shift_id:
         return LeaveAlone(f"its chain is of shift {report.shift_id.hex()}", may_be_own=False)

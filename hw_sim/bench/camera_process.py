@@ -152,12 +152,20 @@ def _obey(stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, speaker: 
             audit.save()
             speaker.say("audit-saved", {})
         elif order["do"] == "break-camera":
-            fault = camera.break_now(order)
-            speaker.say("camera-broken", {"fault": fault.kind.value, "first_frame": fault.first_frame})
+            _break(camera, order, speaker)
         elif order["do"] == "exposed":
             spans = camera.sensor.frames_exposed_between(order["begin_mono_ns"], order["end_mono_ns"])
             numbers = {"first": spans[0].start, "last": spans[-1].stop - 1} if spans else {"first": None, "last": None}
             speaker.say("exposed", {"id": order["id"], "count": sum(len(span) for span in spans), **numbers})
+
+
+def _break(camera: BenchCamera, order: dict[str, Any], speaker: Speaker) -> None:
+    try:
+        fault = camera.break_now(order)
+    except ValueError as error:
+        speaker.say("camera-not-broken", {"text": str(error)})
+    else:
+        speaker.say("camera-broken", {"fault": fault.kind.value, "first_frame": fault.first_frame})
 
 
 if __name__ == "__main__":

@@ -50,9 +50,7 @@ def build_bench_camera(kind: str, *, scene: Scene, clock: Clock, tap: Tap) -> Be
         device.faults.add(fault)
         return fault
 
-    camera = Picamera2Camera(
-        width_px=scene.width_px, height_px=scene.height_px, frame_rate_mhz=scene.frame_rate_mhz
-    )
+    camera = Picamera2Camera(width_px=scene.width_px, height_px=scene.height_px, frame_rate_mhz=scene.frame_rate_mhz)
     return BenchCamera(_TappedCamera(camera, tap), device.sensor, break_now)
 
 

@@ -1,7 +1,5 @@
 """What a camera does with a card that it finds at start: power cuts, bit rot, cards of other cameras (ARCHITECTURE.md, I1, I2)."""
 
-from collections.abc import Callable
-
 import pytest
 
 from firmware.core.recovery import LeaveAlone, NeverOpened, RecoveryPlan, plan_recovery
@@ -121,7 +119,7 @@ def test_a_recording_without_a_chunk_leaves_no_empty_file(card: dict[str, Files]
     """The verifier would ask what it is."""
     folder = open_folder(card)
     chain = card[folder][CHAIN_NAME]
-    card[folder][CHAIN_NAME] = chain[: record_ends(chain)[-4]]
+    card[folder][CHAIN_NAME] = chain[: record_ends(chain)[2]]
     media = next(name for name in card[folder] if name.endswith(".media"))
     life = recovered(card)
 
@@ -187,13 +185,13 @@ def test_a_closed_shift_with_rubbish_behind_it_is_not_taken_up_again(card: dict[
 # Damage that no power cut makes: nothing goes.
 
 
-@pytest.mark.parametrize("entry", range(7))
+@pytest.mark.parametrize("entry", range(6))
 def test_no_flipped_bit_makes_a_camera_drop_footage(card: dict[str, Files], entry: int) -> None:
-    """I2: a hole in the chain must not turn what it described into an orphan."""
+    """I2: a hole in the chain must not turn what it described into an orphan. (The last entry may be a torn write.)"""
     folder = open_folder(card)
     before = {name: len(data) for name, data in card[folder].items() if name != CHAIN_NAME}
     starts = [0, *record_ends(card[folder][CHAIN_NAME])]
-    assert len(starts) > 8
+    assert len(starts) == 8
     for offset in (0, 2, 12, 40, 130, (starts[entry + 1] - starts[entry]) // 2, starts[entry + 1] - starts[entry] - 3):
         damaged = {**card[folder], CHAIN_NAME: flip(card[folder][CHAIN_NAME], starts[entry] + offset)}
         life = recovered({**card, folder: damaged})
@@ -205,18 +203,18 @@ def test_no_flipped_bit_makes_a_camera_drop_footage(card: dict[str, Files], entr
 def test_behind_a_flipped_bit_the_chain_goes_on_and_vouches_for_what_follows(card: dict[str, Files]) -> None:
     folder = open_folder(card)
     chain = card[folder][CHAIN_NAME]
-    card[folder][CHAIN_NAME] = flip(chain, record_ends(chain)[-3] + 60)
+    card[folder][CHAIN_NAME] = flip(chain, record_ends(chain)[3] + 60)
     life = recovered(card)
     report = chain_report(life, folder)
 
     assert life.log.folder == folder
-    assert len(report.recordings[0].chunks) == len(record_ends(chain)) - 5
+    assert [view.chunk.index for view in report.recordings[0].chunks] == [0, 2, 3]
     assert report.recordings[0].ending_sequence == report.head_sequence - 1
 
 
 def test_a_chain_that_cannot_be_read_is_left_alone_and_the_next_shift_opened(card: dict[str, Files]) -> None:
     folder = open_folder(card)
-    card[folder][CHAIN_NAME] = flip(card[folder][CHAIN_NAME], 12)
+    card[folder][CHAIN_NAME] = bytes(len(card[folder][CHAIN_NAME]))
     life = recovered(card)
 
     assert dict(life.store.disk.live()[folder]) == card[folder]
@@ -264,8 +262,7 @@ def test_a_chain_in_a_folder_of_another_name_is_left_alone(card: dict[str, Files
 
 
 def test_folders_that_are_no_shifts_are_not_looked_at(card: dict[str, Files]) -> None:
-    extra: Callable[[], Files] = lambda: {"x": b"1"}
-    life = recovered({**card, "lost+found": extra(), "zzz": extra()})
+    life = recovered({**card, "lost+found": {"x": b"1"}, "zzz": {"x": b"1"}})
 
     assert life.log.folder == open_folder(card)
     assert life.store.read("zzz", "x", 0, 9) == b"1"

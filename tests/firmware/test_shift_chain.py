@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from itertools import pairwise
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_shift_from_opening_to_closing_verifies() -> None:
 def test_each_entry_names_the_one_before_and_the_key_of_the_one_after() -> None:
     entries = Writer().write(OPENED, event("power-on"), event("mark"), CLOSED).entries
 
-    for before, after in zip(entries, entries[1:], strict=False):
+    for before, after in pairwise(entries):
         assert after.head.previous == before.head_hash
         assert before.head.next_key is not None
         verify_detached(after.entry_signature, before.head.next_key, entry_purpose(after.head.kind), after.head_bytes)
@@ -122,7 +123,7 @@ def test_nothing_is_confirmed_that_was_not_made() -> None:
 def test_a_key_is_dropped_when_the_entry_that_it_signed_is_durable() -> None:
     """And with its object what it held: Python can do no more."""
     writer = Writer().write(OPENED)
-    key = weakref.ref(writer.chain._key)  # type: ignore[arg-type]
+    key = weakref.ref(writer.chain._key)
     assert key() is not None
     writer.write(event("mark"))
     gc.collect()

@@ -41,9 +41,7 @@ def name_of(shift: Shift, number: int = 1) -> str:
 
 
 def trust_of(folder: Folder, root: bytes | None = AGENCY.root_fingerprint) -> TrustReport:
-    return judge_trust(
-        signed_policy=folder.get("policy"), enrolment=folder.get("enrolment"), root_fingerprint=root
-    )
+    return judge_trust(signed_policy=folder.get("policy"), enrolment=folder.get("enrolment"), root_fingerprint=root)
 
 
 def evidence_of(

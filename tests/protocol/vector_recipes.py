@@ -6,10 +6,11 @@ A vector never changes its meaning; a new thing to show gets a new one.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from protocol.canonical import digest
 from protocol.chain import Entry, parse_body
-from protocol.entries import Part, ShiftClosed
+from protocol.entries import EntryPlace, Part, ShiftClosed
 from protocol.keybox import make_key_box
 from protocol.layout import media_name
 from protocol.policy import Root, sign_policy
@@ -79,9 +80,9 @@ def new_key_boxes() -> str:
     return "".join(lines)
 
 
-def tell(story: str = STORY, *, key_boxes: KeyBoxOf = key_box_of, **changes: object) -> Shift:
-    values: dict[str, object] = {"name": "vectors", "policy_hash": POLICY_HASH} | changes
-    return make_shift(story, key_box_of=key_boxes, **values)  # type: ignore[arg-type]
+def tell(story: str = STORY, *, key_boxes: KeyBoxOf = key_box_of, **changes: Any) -> Shift:
+    values: dict[str, Any] = {"name": "vectors", "policy_hash": POLICY_HASH} | changes
+    return make_shift(story, key_box_of=key_boxes, **values)
 
 
 def one(folder: Folder, shift: Shift | None = None, number: int = 1) -> dict[str, Folder]:
@@ -93,7 +94,7 @@ def slim(folder: Folder) -> Folder:
     return {name: data for name, data in folder.items() if not name.endswith(".keybox")}
 
 
-def told(story: str = STORY, **changes: object) -> dict[str, Folder]:
+def told(story: str = STORY, **changes: Any) -> dict[str, Folder]:
     shift = tell(story, **changes)
     return one(folder_of(shift), shift)
 
@@ -107,8 +108,8 @@ def put(at: int, *insert: Entry, drop: int = 1) -> dict[str, Folder]:
     return tampered(spliced(tell().entries, at=at, insert=insert, drop=drop))
 
 
-def alter(at: int, **changes: object) -> dict[str, Folder]:
-    return put(at, replace(tell().entries[at], **changes))  # type: ignore[arg-type]
+def alter(at: int, **changes: Any) -> dict[str, Folder]:
+    return put(at, replace(tell().entries[at], **changes))
 
 
 def with_file(name: str, data: bytes) -> dict[str, Folder]:
@@ -181,11 +182,11 @@ def small_order_r() -> dict[str, Folder]:
     return alter(5, entry_signature=(*signature[:3], NEUTRAL + signature[3][32:]))
 
 
-def two_shifts(previous: object = None) -> dict[str, Folder]:
+def two_shifts(previous: EntryPlace | None = None) -> dict[str, Folder]:
     first = tell()
     second = make_shift(
-        "O[c]Z", name="vectors/next", number=2, previous=previous or first.last, policy_hash=POLICY_HASH  # type: ignore[arg-type]
-    )  # fmt: skip
+        "O[c]Z", name="vectors/next", number=2, previous=previous or first.last, policy_hash=POLICY_HASH
+    )
     return one(folder_of(first), first) | one(folder_of(second), second, 2)
 
 

@@ -3,9 +3,10 @@
 from protocol.verdict import Finding
 from tests.protocol.folders import verdict_on
 from tests.protocol.shifts import secret
+from tests.protocol.vector_bits import Bits, bits
 from tests.protocol.vector_file import written
 from tests.protocol.vector_recipes import Recipe, tell
-from tests.protocol.vector_scenarios import Bits, bits, recipes
+from tests.protocol.vector_scenarios import recipes
 
 
 def texts() -> dict[str, str]:
