@@ -50,7 +50,7 @@ LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "dockd.shared.adapters": frozenset({"serial", "paho"}),
     "dockd.station.adapters": frozenset({"serial", "paho"}),
     "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "obstore"}),
-    "hw_sim": frozenset({"av", "numpy", "serial"}),
+    "hw_sim": frozenset({"av", "iotcore", "numpy", "picamera2", "serial"}),
     BENCH: frozenset({"av", "numpy", "serial", "paho", "rich"}),
 }
 
