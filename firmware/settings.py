@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from protocol.settings import SettingsModel
 
 
-class CameraSettings(BaseModel):
+class CameraSettings(SettingsModel):
     """What a camera is told; paths of secrets, never secrets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     card_folder: Path
     device_key_file: Path

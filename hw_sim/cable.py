@@ -126,7 +126,7 @@ class SerialCable:
     def plug(self) -> None:
         """Connect both ends; the ports appear. An already plugged cable is fine."""
         assert not self._is_closed, "the cable is closed"
-        if self._pump is not None and self._pump.is_alive():
+        if self.is_plugged:
             return
         self._join()
         ends = self._ends = _Ends()
@@ -157,7 +157,8 @@ class SerialCable:
     @property
     def is_plugged(self) -> bool:
         """Say whether the ends are connected."""
-        return self._pump is not None and self._pump.is_alive() and self._ends is not None
+        with self._lock:
+            return self._ends is not None
 
     def passed_bytes(self, direction: str) -> int:
         """Return how many bytes were ever taken in for ``TO_DOCK`` or ``TO_CAMERA``."""
@@ -207,6 +208,7 @@ class SerialCable:
             if self._ends is not ends:
                 return False
             if any(wire.to_cut_bytes == 0 and not wire.held for wire, _, _ in routes):
+                self._ends = None
                 return False
             wanted = {} if self._is_stuck else self._wanted(routes)
         for descriptor in (ends.camera, ends.dock):

@@ -19,7 +19,7 @@ from av.video.plane import VideoPlane
 
 from firmware.ports import AudioDescription, Camera, Clock, EncodedAudio, EncodedFrame, Microphone, VideoDescription
 from hw_sim.counter import Plane
-from hw_sim.picture import MovingPicture, Planes
+from hw_sim.picture import MovingPicture, Picture, Planes
 from hw_sim.scene import Scene
 from hw_sim.sensor import BUFFER_COUNT_DEFAULT, SimulatedSensor
 from hw_sim.sound import BurstSound, Samples
@@ -91,16 +91,20 @@ class SimulatedCamera:
         *,
         scene: Scene,
         clock: Clock,
+        picture: Picture | None = None,
         bit_rate_bps: int | None = None,
         buffer_count: int = BUFFER_COUNT_DEFAULT,
         wait: Wait = threading.Event.wait,
         tap: Tap | None = None,
     ) -> None:
-        """Make a camera that does not stream yet; without ``bit_rate_bps`` the rate follows the picture's size."""
+        """Make a camera that does not stream yet; it looks at ``picture``, of the scene's size, or draws one.
+
+        Without ``bit_rate_bps`` the rate follows the picture's size.
+        """
         pixel_rate = scene.width_px * scene.height_px * scene.frame_rate_mhz / 1000
         self._scene, self._clock, self._tap = scene, clock, tap
         self._bit_rate_bps = bit_rate_bps or round(pixel_rate * _BITS_PER_PIXEL)
-        self._picture = MovingPicture(scene)
+        self._picture = picture or MovingPicture(scene)
         self.sensor = SimulatedSensor(scene, buffer_count=buffer_count)
         self._worker = _Worker("simulated camera", clock=clock, wait=wait, do_what_is_due=self._deliver_what_is_due)
         self._key_frame_asked = threading.Event()

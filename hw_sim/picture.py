@@ -1,7 +1,8 @@
 """The picture a simulated sensor sees: a seeded scene that scrolls, with things that move in it and the frame counter.
 
-``Picture`` is the port; a video file is another one of it (``video_picture``). A frame is a function of the scene and its number alone, so nothing has to be drawn that nobody takes. What is costly
+A frame is a function of the scene and its number alone, so nothing has to be drawn that nobody takes. What is costly
 is drawn once at construction; a frame is then one addition, a few small copies and the counter. Encodes nothing.
+``Picture`` is the port; a video file stands behind it too, in ``video_picture``.
 """
 
 from collections.abc import Callable

@@ -52,7 +52,7 @@ class TimedFrame:
 
 
 class VideoFile:
-    """A file that is open for one pass. ``damage`` grows while it is read."""
+    """A file that is open for one pass."""
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -61,7 +61,9 @@ class VideoFile:
             UnusableVideo: it is absent, no media file, or holds no video.
         """
         self._path = path
-        self.damage: list[str] = []
+        self._not_decoded_count = 0
+        self._reading_fault: str | None = None
+        self._is_cut_at: str | None = None
         if not path.is_file():
             raise UnusableVideo(f"{path} is {'no file' if path.exists() else 'not there'}")
         try:
@@ -99,6 +101,12 @@ class VideoFile:
         aspect = self._stream.sample_aspect_ratio
         return aspect if aspect else Fraction(1)
 
+    @property
+    def damage(self) -> str | None:
+        """Say what is wrong with what was read so far; None where nothing is."""
+        lost = f"{self._not_decoded_count} frames cannot be decoded" if self._not_decoded_count else None
+        return "; ".join(words for words in (lost, self._reading_fault, self._is_cut_at) if words) or None
+
     def frames(self) -> Iterator[TimedFrame]:
         """Decode the whole file once.
 
@@ -106,21 +114,23 @@ class VideoFile:
             UnusableVideo: nothing in it can be decoded.
         """
         timeline = _Timeline(self._stream)
-        barren_count = 0
         for pictures in self._decoded():
             for picture in pictures:
                 yield timeline.placed(picture)
-            if timeline.is_empty:
-                barren_count += 1
-                if barren_count > BARREN_PACKETS_MAX:
-                    break
+            if timeline.is_empty and self._not_decoded_count > BARREN_PACKETS_MAX:
+                break
         if timeline.is_empty:
-            raise UnusableVideo(f"{self._path} holds no picture that can be decoded{self._because()}")
-        said = self._stream.duration
-        if said is not None and self._stream.time_base is not None:
-            said_ns = int(said * self._stream.time_base * 10**9)
-            if said_ns - timeline.end_ns > _SHORT_NS:
-                self.damage.append(f"it ends after {timeline.end_ns / 1e9:.1f} s of {said_ns / 1e9:.1f} s")
+            why = f" ({self.damage})" if self.damage else ""
+            raise UnusableVideo(f"{self._path} holds no picture that can be decoded{why}")
+        said_ns = self._said_ns()
+        if said_ns - timeline.end_ns > _SHORT_NS:
+            self._is_cut_at = f"it ends after {timeline.end_ns / 1e9:.1f} s of {said_ns / 1e9:.1f} s"
+
+    def _said_ns(self) -> int:
+        """Return how long the file says it is; 0 where it does not."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return int(self._stream.duration * self._stream.time_base * 10**9)
+        return (self._container.duration or 0) * 1000
 
     def _find_stream(self) -> VideoStream:
         # The picture of a record's cover is a video track too, of one frame.
@@ -137,28 +147,21 @@ class VideoFile:
 
     def _decoded(self) -> Iterator[list[VideoFrame]]:
         """Yield the pictures of each packet, whole ones only."""
-        bad_count = 0
-        reason = ""
         for packet in self._packets():
             try:
                 pictures = packet.decode()
-            except (av.FFmpegError, ValueError) as error:
-                bad_count, reason = bad_count + 1, _words(error)
-                pictures = []
+            except (av.FFmpegError, ValueError):
+                self._not_decoded_count += 1
+                continue
             whole = [picture for picture in pictures if not picture.is_corrupt]
-            bad_count += len(pictures) - len(whole)
+            self._not_decoded_count += len(pictures) - len(whole)
             yield whole
-        if bad_count:
-            self.damage.append(f"{bad_count} frames cannot be decoded{f' ({reason})' if reason else ''}")
 
     def _packets(self) -> Iterator[_VideoPacket]:
         try:
             yield from self._container.demux(self._stream)
         except (av.FFmpegError, ValueError) as error:
-            self.damage.append(f"reading stops ({_words(error)})")
-
-    def _because(self) -> str:
-        return f" ({'; '.join(self.damage)})" if self.damage else ""
+            self._reading_fault = f"reading stops ({_words(error)})"
 
 
 class _Timeline:

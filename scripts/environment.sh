@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by scripts/bench and scripts/test: makes <repository>/.venv from the lock files, once, and fetches the broker.
-# Needs bash, Python >= 3.11 with venv, flock; the network at the first run only. Nothing outside the repository is written.
+# Needs bash, Python >= 3.11 with venv, flock; the network at the first run only. Nothing outside the repository is written,
+# but Debian's packages for picamera2 where that is asked for and it is root.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
@@ -93,6 +94,46 @@ prepare() {  # prepare LOCK [LOCK_THAT_HOLDS_IT_TOO...]: returns when .venv hold
             ! is_made_from "$lock" || exit 0  # the other one did it
         done
         make_venv "$1"  # pip inherits the lock: should this shell be killed, the next one waits for pip's end
+    ) 9>"$cache/setup.lock"
+}
+
+missing_for_picamera2() {  # prints Debian's packages without which two of picamera2's sources do not build
+    local include
+    include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    command -v gcc >/dev/null || echo gcc
+    [ -e "$include/Python.h" ] || echo python3-dev
+    [ -e /usr/include/sys/capability.h ] || echo libcap-dev
+}
+
+prepare_picamera2() {  # after prepare: returns when .venv holds picamera2 besides; by apt what that needs, where it is root
+    local missing
+    ! is_made_from picamera2 || return 0
+    mapfile -t missing < <(missing_for_picamera2)
+    if [ ${#missing[@]} -gt 0 ]; then
+        if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+            fail "picamera2 needs what is not installed: ${missing[*]}" "it, to build its sources" \
+                "as root: apt-get install ${missing[*]}"
+        fi
+        say "apt-get install ${missing[*]}"
+        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"; } \
+            >"$cache/apt.log" 2>&1 ||
+            fail "apt-get failed ($(tail -n 1 "$cache/apt.log"))" "it to install ${missing[*]}" "look at $cache/apt.log"
+        mapfile -t missing < <(missing_for_picamera2)
+        [ ${#missing[@]} -eq 0 ] ||
+            fail "apt-get installed all, and $("$python" --version) still lacks: ${missing[*]}" "a Python with its headers" \
+                "put Debian's own python3 first on PATH, and remove $venv"
+    fi
+    (
+        if ! flock -n 9; then
+            say "another process is setting up; waiting for it"
+            flock 9
+        fi
+        ! is_made_from picamera2 || exit 0  # the other one did it
+        # Its sources are built with the setuptools of our lock, not with one that is fetched for it.
+        install "picamera2, by scripts/lock/picamera2.txt" --no-build-isolation \
+            --require-hashes -r "$root/scripts/lock/picamera2.txt"
+        fingerprint picamera2 >"$venv/.made-from"
+        mv "$venv/.made-from" "$venv/made-from-picamera2"
     ) 9>"$cache/setup.lock"
 }
 

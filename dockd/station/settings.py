@@ -49,6 +49,8 @@ class BrokerSettings(SettingsModel):
     ca_file: Path = Field(description="the agency's CA certificate")
     certificate_file: Path = Field(description="this dock's certificate")
     key_file: Path = Field(description="this dock's private TLS key")
+    password_file: Path | None = None
+    """For a broker that knows its clients by password: a file of mode 0600; the user is the dock's name."""
 
 
 class DockSettings(SettingsModel):

@@ -31,7 +31,7 @@ class Picamera2Missing(CameraFault):
         """Return what to try next."""
         return (
             "On a Raspberry Pi: apt-get install python3-picamera2, and make the .venv with --system-site-packages. "
-            "Elsewhere, as root: apt-get install gcc python3-dev libcap-dev, then install scripts/lock/picamera2.txt."
+            "Elsewhere, as root: apt-get install gcc python3-dev libcap-dev, then pip install --require-hashes -r scripts/lock/picamera2.txt."
         )
 
 

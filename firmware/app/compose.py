@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from firmware.app.camera_keeper import CameraKeeper
 from firmware.app.capture import Capture
 from firmware.app.dock_client import DockClient
 from firmware.app.eraser import Eraser
@@ -72,6 +73,7 @@ def build_camera(
         reserve_bytes=settings.reserve_bytes,
         say=say,
     )
+    keeper = CameraKeeper(camera=camera, clock=clock, on_news=lambda news: recorder.hear_of_camera(news))
     recorder = Recorder(
         settings=settings,
         store=store,
@@ -79,7 +81,7 @@ def build_camera(
         log=log,
         eraser=eraser,
         capture=capture,
-        camera=camera,
+        camera=keeper,
         microphone=microphone,
         panel=panel,
         indicator=indicator,

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from firmware.app.camera_keeper import CameraChange, CameraNews
 from firmware.app.capture import Capture
 from firmware.app.conductor import Conductor
 from firmware.app.eraser import Eraser, ReceiptOutcome
@@ -149,6 +150,14 @@ class Recorder:
         is_done = self._ask(lambda: outcomes.append(self._eraser.take(signed)))
         return outcomes[0] if is_done else ReceiptOutcome(is_erased=False, reason="the camera is stopping")
 
+    def hear_of_camera(self, news: CameraNews) -> None:
+        """Take what the camera's keeper says, on the keeper's thread."""
+        self._say(news.change.value, {"silence_ms": news.silence_ms, "text": str(news.fault or "")})
+        if news.change is CameraChange.LOST:
+            self._inbox.put(Call(self._conductor.lose_camera))
+        elif news.change is CameraChange.STUCK:
+            self._inbox.put(Call(lambda: _raise(news.fault or CameraFault("the camera does not close"))))
+
     def call(self, work: Callable[[], None]) -> None:
         """Do ``work`` on the loop's own thread and wait for it.
 
@@ -250,3 +259,7 @@ class Recorder:
 
     def _now_us(self) -> int:
         return self._clock.mono_ns() // 1000
+
+
+def _raise(fault: CameraFault) -> None:
+    raise fault

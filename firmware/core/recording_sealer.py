@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 from firmware.core.aac import silent_block
-from firmware.core.audio_placer import AudioPlacer, PlacedAudio, Span, overlaps
+from firmware.core.audio_placer import AAC_BLOCK_SAMPLE_COUNT, AudioPlacer, PlacedAudio, Span, overlaps
 from firmware.core.fmp4 import (
     AudioTrack,
     VideoTrack,
@@ -23,7 +23,8 @@ from protocol.sealing import PartSealer
 from protocol.units import SPANS_PER_CHUNK_MAX
 
 AUDIO_HOLE_US_MAX: Final = 100_000
-"""A longer stretch without sound is signed as failed; a shorter one is where blocks meet, or the edge of a mute."""
+AUDIO_HOLE_BLOCKS_MAX: Final = 4
+"""A stretch without sound that is longer than both is signed as failed; a shorter one is the edge of a mute, or jitter."""
 _FAR_US: Final = 2**63 - 1
 _FRAME_TIME_PRODUCT: Final = 1_000_000_000
 """Microseconds of a frame times milli-hertz of its rate."""
@@ -88,6 +89,11 @@ class RecordingSealer:
         self._frame_rate_mhz = video.frame_rate_mhz
         self._audio = audio
         rate_hz = 1 if audio is None else audio.sample_rate_hz
+        self._hole_us_max = max(
+            AUDIO_HOLE_US_MAX, AUDIO_HOLE_BLOCKS_MAX * AAC_BLOCK_SAMPLE_COUNT * 1_000_000 // rate_hz
+        )
+        # Before the first block nothing says that there is a microphone.
+        self._heard_until_us = -self._hole_us_max - 1
         self._placer = AudioPlacer(origin_mono_us=self.origin_mono_us, sample_rate_hz=rate_hz)
         self._muted: list[Span] = []
         self._lost: list[Lost] = []
@@ -184,46 +190,55 @@ class RecordingSealer:
             elif _holds(muted, left_us):
                 state = "muted"
             elif _holds(holes, left_us):
-                # The short end of a hole that has a reason is its edge: the next block does not begin at once.
-                is_edge = bool(spans) and right_us - left_us <= AUDIO_HOLE_US_MAX
-                state = spans[-1].state if is_edge else "failed"
+                # The short end of a hole that has a reason is its edge: whole blocks are left out beside it.
+                is_edge = right_us - left_us <= self._hole_us_max and bool(placed or muted or spans)
+                beside: AudioState = "present" if placed else spans[-1].state if spans else "muted"
+                state = beside if is_edge else "failed"
             if spans and spans[-1].state == state:
                 left_us = spans.pop().start_us
             spans.append(AudioSpan(start_us=left_us, end_us=right_us, state=state))
         return tuple(spans[:SPANS_PER_CHUNK_MAX])
 
     def _holes(self, start_us: int, end_us: int, placed: tuple[PlacedAudio, ...]) -> list[tuple[int, int]]:
-        """Return the longer stretches of the chunk that no block of sound covers, whatever the reason."""
+        """Return the longer stretches that no block of sound covers, as far as they lie in the chunk, whatever the reason."""
         rate_hz = 1 if self._audio is None else self._audio.sample_rate_hz
-        edges_us = [start_us]
+        edges_us = [self._heard_until_us]
         for block in placed:
             edges_us += (
                 block.start_sample * 1_000_000 // rate_hz,
                 (block.start_sample + block.sample_count) * 1_000_000 // rate_hz,
             )
+        self._heard_until_us = edges_us[-1]
         edges_us.append(end_us)
         pairs = zip(edges_us[::2], edges_us[1::2], strict=True)
-        return [(begin_us, until_us) for begin_us, until_us in pairs if until_us - begin_us > AUDIO_HOLE_US_MAX]
+        long_ones = [(begin_us, until_us) for begin_us, until_us in pairs if until_us - begin_us > self._hole_us_max]
+        return [(max(begin_us, start_us), until_us) for begin_us, until_us in long_ones]
 
     def _gaps(self, gop: Gop, start_us: int) -> tuple[FrameGap, ...]:
-        """Return the gaps in the GOP, and what was lost between the chunk before and this GOP."""
+        """Return what was lost or never came between the chunk before and this GOP, and the gaps in the GOP."""
         gaps: list[FrameGap] = []
         base_us = gop.start_mono_us - self.origin_mono_us
-        if base_us > start_us:
-            nominal = ((base_us - start_us) * self._frame_rate_mhz + _FRAME_TIME_PRODUCT // 2) // _FRAME_TIME_PRODUCT
-            count = sum(lost.frame_count for lost in self._lost) if self._lost else nominal
-            reason = self._lost[0].reason.value if self._lost else "not-delivered"
-            gaps.append(FrameGap(start_us=start_us, end_us=base_us, missing_frame_count=count, reason=reason))
+        reached_us = start_us
+        for lost in self._lost:
+            begin_us = min(max(lost.start_us - self.origin_mono_us, reached_us), base_us)
+            until_us = min(max(lost.end_us - self.origin_mono_us, begin_us), base_us)
+            gaps += self._not_delivered(reached_us, begin_us)
+            gaps.append(_gap(begin_us, until_us, lost.frame_count, lost.reason.value))
+            reached_us = until_us
+        gaps += self._not_delivered(reached_us, base_us)
         for gap in gop.gaps:
-            gaps.append(
-                FrameGap(
-                    start_us=gap.start_us - self.origin_mono_us,
-                    end_us=gap.end_us - self.origin_mono_us,
-                    missing_frame_count=gap.missing_frame_count,
-                    reason="not-delivered",
-                )
-            )
+            begin_us, until_us = gap.start_us - self.origin_mono_us, gap.end_us - self.origin_mono_us
+            gaps.append(_gap(begin_us, until_us, gap.missing_frame_count, "not-delivered"))
         return tuple(gaps[:SPANS_PER_CHUNK_MAX])
+
+    def _not_delivered(self, begin_us: int, until_us: int) -> list[FrameGap]:
+        """Return the gap between two times, if by the nominal rate a frame is missing there."""
+        count = ((until_us - begin_us) * self._frame_rate_mhz + _FRAME_TIME_PRODUCT // 2) // _FRAME_TIME_PRODUCT
+        return [_gap(begin_us, until_us, count, "not-delivered")] if count else []
+
+
+def _gap(begin_us: int, until_us: int, count: int, reason: str) -> FrameGap:
+    return FrameGap(start_us=begin_us, end_us=until_us, missing_frame_count=count, reason=reason)
 
 
 def _holds(spans: list[tuple[int, int]], time_us: int) -> bool:

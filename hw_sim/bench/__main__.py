@@ -11,15 +11,17 @@ from typing import Final
 
 from rich.console import Console
 
-from hw_sim.bench.agency import BenchAgency
+from dockd.shared.errors import OperatingError
+from hw_sim.bench.agency import BenchAgency, require_adoptable
 from hw_sim.bench.board import Board
+from hw_sim.bench.brokers import find_broker
 from hw_sim.bench.errors import BenchError
-from hw_sim.bench.mosquitto import locate
-from hw_sim.bench.options import FAULTS, RunOptions, frame_rate_mhz, size_px
+from hw_sim.bench.options import EMBEDDED, FAULTS, MOSQUITTO, RunOptions, broker_choice, frame_rate_mhz, size_px
 from hw_sim.bench.run import play, resume
+from hw_sim.bench.timeline.write import with_timeline
 from hw_sim.bench.world import World
+from hw_sim.video_file import VIDEO_EXPECTED, VIDEO_NEXT_STEP, UnusableVideo, probe
 
-CACHE_FOLDER: Final = Path(__file__).resolve().parents[2] / ".cache"
 TABLE_WIDTH: Final = 132
 _STATE_FILE: Final = "bench.json"
 _EXAMPLES: Final = """examples:
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     try:
         return int(options.run(options, console))
-    except BenchError as error:
+    except (BenchError, OperatingError) as error:
         print(f"sealcam-bench: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -88,6 +90,28 @@ def _parser() -> argparse.ArgumentParser:
         metavar="F",
         help="frames per second, 29.97 for example (default 30)",
     )
+    run.add_argument(
+        "--video", type=Path, metavar="FILE", help="the sensor looks at this video, in a loop, below its frame counter"
+    )
+    run.add_argument(
+        "--broker",
+        type=broker_choice,
+        default=MOSQUITTO,
+        metavar="NAME",
+        help="mosquitto (default), embedded, or mqtts://HOST[:PORT] that runs already",
+    )
+    run.add_argument(
+        "--agency",
+        type=Path,
+        metavar="DIR",
+        help="use a copy of this agency, whose CA a running broker trusts; made by sealcam-central provision",
+    )
+    run.add_argument(
+        "--broker-ca",
+        type=Path,
+        metavar="FILE",
+        help="the CA of a running broker's own certificate, where that is not the agency's",
+    )
     run.add_argument("--fault", choices=FAULTS, help="break this part before the camera docks; `resume` heals it")
     run.add_argument(
         "--card", type=Path, metavar="DIR", help="put the camera's card there: a mounted image, for example"
@@ -119,6 +143,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         )
     if not 0 <= options.pre_event_s <= 120:
         raise BenchError(f"--pre-event-s {options.pre_event_s}", expected="0 to 120", next_step="give whole seconds")
+    _require_fitting(options)
+    video_format = None if options.video is None else _video_format(options.video)
     out = _fresh_folder(options.out)
     told = RunOptions(
         seconds=options.seconds,
@@ -132,6 +158,11 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         card_folder=None if options.card is None else options.card.resolve(),
         spool_folder=None if options.spool is None else options.spool.resolve(),
         has_audit=options.audit,
+        broker=options.broker,
+        broker_ca=None if options.broker_ca is None else options.broker_ca.resolve(),
+        agency_folder=None if options.agency is None else options.agency.resolve(),
+        video=None if options.video is None else options.video.resolve(),
+        video_format=video_format,
     )
     (out / _STATE_FILE).write_text(told.model_dump_json(indent=2))
     return _go(out, told, options.report, console, is_resumed=False)
@@ -146,19 +177,65 @@ def _resume(options: argparse.Namespace, console: Console) -> int:
             next_step="name that folder",
         )
     told = RunOptions.model_validate(json.loads(state.read_text()))
-    told = told.model_copy(update={"fault": None, "patience_s": options.patience_s or 60.0 + told.seconds})
+    # Nothing is recorded any more, so nobody needs the video, which may be gone.
+    again = {"fault": None, "video": None, "patience_s": options.patience_s or 60.0 + told.seconds}
+    told = told.model_copy(update=again)
     return _go(options.out.resolve(), told, options.report, console, is_resumed=True)
 
 
 def _go(out: Path, told: RunOptions, report_file: Path | None, console: Console, *, is_resumed: bool) -> int:
     with Board(console) as board:
-        program = locate(CACHE_FOLDER, board.step)
-        agency = BenchAgency.load(out / "agency") if is_resumed else BenchAgency.provision(out / "agency", board.step)
-        with World(out, agency, program, options=told, on_event=board.event) as world:
+        make_broker = find_broker(told.broker, board.step, ca_file=told.broker_ca)
+        agency = _agency(out / "agency", told, board, is_resumed=is_resumed)
+        broker = make_broker(out / "broker", agency)
+        board.step(f"broker: {broker.title}")
+        with World(out, agency, broker, options=told, on_event=board.event) as world:
             report = resume(world, told, board) if is_resumed else play(world, told, board)
+    report = with_timeline(world, report)
     report.save(report_file if report_file is not None else out / "report.json")
     report.show(console, out)
     return 0 if report.is_good else 1
+
+
+def _agency(folder: Path, told: RunOptions, board: Board, *, is_resumed: bool) -> BenchAgency:
+    if is_resumed:
+        return BenchAgency.load(folder)
+    if told.agency_folder is not None:
+        return BenchAgency.adopt(told.agency_folder, folder, board.step)
+    return BenchAgency.provision(folder, board.step)
+
+
+def _require_fitting(options: argparse.Namespace) -> None:
+    """Refuse options that contradict each other."""
+    is_running_already = options.broker not in (MOSQUITTO, EMBEDDED)
+    if is_running_already and options.agency is None:
+        raise BenchError(
+            f"--broker {options.broker} without --agency",
+            expected="an agency whose CA that broker trusts already",
+            next_step="sealcam-central provision DIR, give the broker DIR/tls/ca.pem, and add --agency DIR",
+        )
+    if is_running_already and options.fault == "broker-acknowledges-only":
+        raise BenchError(
+            f"--fault broker-acknowledges-only with --broker {options.broker}",
+            expected="a broker that the bench may replace",
+            next_step="use --broker mosquitto, or another fault",
+        )
+    if options.agency is not None:
+        require_adoptable(options.agency)
+    if options.broker_ca is not None and not (is_running_already and options.broker_ca.is_file()):
+        found = "is no file" if is_running_already else f"with --broker {options.broker}"
+        raise BenchError(
+            f"--broker-ca {options.broker_ca} {found}",
+            expected="the CA certificate, in PEM, of a broker that runs already",
+            next_step="name it, or leave the option out",
+        )
+
+
+def _video_format(path: Path) -> str:
+    try:
+        return probe(path)
+    except UnusableVideo as error:
+        raise BenchError(f"--video {error.found}", expected=VIDEO_EXPECTED, next_step=VIDEO_NEXT_STEP) from error
 
 
 def _fresh_folder(given: Path | None) -> Path:

@@ -5,16 +5,21 @@ Ports change from start to start, so settings are written anew at each; keys, po
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dockd.central.adapters.private_files import write_new
 from dockd.central.adapters.settings_file import read_policy
 from dockd.central.adapters.system import SystemClock, SystemEntropy
 from dockd.central.commands.provision import enrol_camera, provision_agency
 from dockd.central.core.toml_text import Table, Value, toml_text
+from dockd.shared.password import read_password
 from hw_sim.bench.broker import BrokerTls
+from hw_sim.bench.broker_process import BenchBroker
+from hw_sim.bench.errors import BenchError
 from protocol.policy import TrustedPolicy
 
 NAME: Final = "Bench City"
@@ -23,6 +28,18 @@ WORKER: Final = "ingest-1"
 SERIAL: Final = "BENCH-1"
 BROKER_HOST: Final = "localhost"
 RESERVE_BYTES: Final = 8 << 20
+PASSWORD_NAME: Final = "broker.password"
+PASSWORD_SIZE_BYTES: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCredentials:
+    """What the ingest worker shows the broker, and whom it trusts to be the broker."""
+
+    name: str
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +69,22 @@ class BenchAgency:
     @classmethod
     def load(cls, folder: Path) -> "BenchAgency":
         """Return an agency that was provisioned before."""
-        fingerprint = (folder / "root" / "root.fingerprint").read_text().strip()
+        fingerprint = (folder / "policy" / "root.fingerprint").read_text().strip()
         return cls(folder, read_policy(folder / "policy" / "policy", root_fingerprint=fingerprint))
+
+    @classmethod
+    def adopt(cls, source: Path, folder: Path, say: Callable[[str], None]) -> "BenchAgency":
+        """Copy an agency that `sealcam-central provision` made, and enrol the bench's camera in the copy.
+
+        Raises:
+            BenchError: it is none, has not the bench's dock and worker, or holds footage.
+        """
+        require_adoptable(source)
+        say(f"copies the agency in {source}, with all its keys")
+        shutil.copytree(source, folder)
+        if not (folder / "cameras" / SERIAL).exists():
+            enrol_camera(folder, serial=SERIAL, entropy=SystemEntropy(), now_ms=SystemClock().unix_ms())
+        return cls.load(folder)
 
     @property
     def fingerprint(self) -> str:
@@ -96,18 +127,43 @@ class BenchAgency:
         """Return the settings of the camera."""
         return self.folder / "cameras" / SERIAL / "camera.toml"
 
+    def worker_credentials(self, ca_file: Path | None) -> WorkerCredentials:
+        """Return what the worker shows a broker; ``ca_file`` where the broker's own certificate is not of our CA."""
+        central = self.folder / "central"
+        return WorkerCredentials(
+            WORKER, ca_file or central / "ca.pem", central / f"{WORKER}.pem", central / f"{WORKER}.key"
+        )
+
+    def broker_passwords(self) -> dict[str, str]:
+        """Return the password of each of the broker's clients by name; the first call makes them, each in a file 0600."""
+        passwords = {}
+        for name, folder in self._clients().items():
+            file = folder / PASSWORD_NAME
+            if not file.exists():
+                write_new(file, SystemEntropy().take(PASSWORD_SIZE_BYTES).hex().encode() + b"\n")
+            passwords[name] = read_password(file)
+        return passwords
+
     def write_settings(
-        self, *, broker_port: int, dock_port: Path, camera_port: Path, card: Path, spool: Path, pre_event_s: int
+        self,
+        *,
+        broker: BenchBroker,
+        broker_ca: Path | None,
+        dock_port: Path,
+        camera_port: Path,
+        card: Path,
+        spool: Path,
+        pre_event_s: int,
     ) -> None:
         """Write the settings of central, dock and camera for the ports of this start."""
-        central = self.folder / "central"
+        clients = {name: _client(folder, name, broker, broker_ca) for name, folder in self._clients().items()}
         _write(self.central_settings, {
             "policy_file": "policy",
             "root_fingerprint": self.fingerprint,
             "central_key_file": "central.key",
             "storage": {"folder": "storage", "catalogue_file": "catalogue.sqlite"},
             "vault": {"socket_file": "../vault/vault.socket"},
-            "broker": _client(central, WORKER, broker_port),
+            "broker": clients[WORKER],
             "ingest": {"name": WORKER, "free_bytes_min": 64 << 20},
         })  # fmt: skip
         _write(self.dock_settings, {
@@ -117,7 +173,7 @@ class BenchAgency:
             "dock_key_file": "dock.key",
             "spool_folder": str(spool.resolve()),
             "status_file": "status.json",
-            "broker": _client(self.dock_settings.parent, DOCK, broker_port),
+            "broker": clients[DOCK],
         })  # fmt: skip
         with self.dock_settings.open("a") as file:
             file.write(f'\n[[bay]]\nname = "bay-1"\nport = {json.dumps(str(dock_port))}\n')
@@ -132,6 +188,10 @@ class BenchAgency:
             "reserve_bytes": RESERVE_BYTES,
         })  # fmt: skip
 
+    def _clients(self) -> dict[str, Path]:
+        """Return the folder of each of the broker's clients."""
+        return {WORKER: self.folder / "central", DOCK: self.dock_settings.parent}
+
     def write_wrong_vault(self) -> Path:
         """Return settings of a vault whose key opens nothing: the fault of a restored wrong backup."""
         key_file, settings = self.folder / "vault" / "wrong.key", self.folder / "vault" / "wrong.toml"
@@ -141,14 +201,42 @@ class BenchAgency:
         return settings
 
 
-def _client(folder: Path, name: str, port: int) -> Table:
+def _client(folder: Path, name: str, broker: BenchBroker, broker_ca: Path | None) -> Table:
+    password = {"password_file": str(folder / PASSWORD_NAME)} if broker.client_auth == "password" else {}
     return {
-        "host": BROKER_HOST,
-        "port": port,
-        "ca_file": str(folder / "ca.pem"),
+        **password,
+        "host": broker.host,
+        "port": broker.port,
+        "ca_file": str(broker_ca or folder / "ca.pem"),
         "certificate_file": str(folder / f"{name}.pem"),
         "key_file": str(folder / f"{name}.key"),
     }
+
+
+def require_adoptable(source: Path) -> None:
+    """Refuse what `BenchAgency.adopt` could not use.
+
+    Raises:
+        BenchError: it is no agency, has not the bench's dock and worker, or holds footage.
+    """
+    needed = (
+        *("policy/root.fingerprint", "policy/policy", "vault/vault.key", f"central/{WORKER}.pem"),
+        *(f"docks/{DOCK}/{DOCK}.pem", "tls/ca.pem"),
+    )
+    missing = next((name for name in needed if not (source / name).is_file()), None)
+    if missing is not None:
+        raise BenchError(
+            f"{source} has no {missing}",
+            expected=f"an agency with {DOCK} and {WORKER}, as sealcam-central provision makes it",
+            next_step=f'sealcam-central provision NEW_DIR --agency "{NAME}" --broker-host HOST',
+        )
+    objects = source / "central" / "storage" / "objects"
+    if objects.exists() and any(objects.rglob("*.media")):
+        raise BenchError(
+            f"{source} holds footage",
+            expected="an agency that has stored nothing yet: the bench checks all that is in the store",
+            next_step="provision one for the bench alone",
+        )
 
 
 def _write(path: Path, values: Mapping[str, Value | Table]) -> None:

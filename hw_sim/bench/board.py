@@ -33,6 +33,7 @@ _TROUBLES: Final = frozenset(
         "offload",
         "reading-again",
         "press-refused",
+        "video-damaged",
     }
 )
 """What is shown although no line of `Board` is written for it."""

@@ -30,7 +30,10 @@ from hw_sim.bench.cameras import CAMERAS, BenchCamera, build_bench_camera
 from hw_sim.encoded import SimulatedMicrophone
 from hw_sim.entropy import RecordingEntropy
 from hw_sim.officer import SimulatedIndicator, SimulatedPanel
+from hw_sim.picture import MovingPicture, Picture
 from hw_sim.scene import Scene
+from hw_sim.video_file import UnusableVideo
+from hw_sim.video_picture import VideoPicture
 from protocol.errors import SettingsError
 
 _WARM_UP_NS = 200_000_000
@@ -69,6 +72,34 @@ class Audit:
             (self._folder / "secrets.hex").write_text("".join(f"{value.hex()}\n" for value in self._entropy.drawn))
 
 
+class Sight:
+    """Makes what the sensor looks at: a drawn scene, or a video file."""
+
+    def __init__(self, path: Path | None, speaker: Speaker) -> None:
+        """Open nothing yet; without ``path`` it is a drawn scene."""
+        self._path, self._speaker = path, speaker
+        self._made: list[VideoPicture] = []
+
+    def make(self, scene: Scene) -> Picture:
+        """Return the picture at the size of ``scene``.
+
+        Raises:
+            UnusableVideo: the file cannot be shown.
+        """
+        if self._path is None:
+            return MovingPicture(scene)
+        picture = VideoPicture(
+            scene, self._path, on_damage=lambda text: self._speaker.say("video-damaged", {"text": text})
+        )
+        self._made.append(picture)
+        return picture
+
+    def close(self) -> None:
+        """End all decoding."""
+        for picture in self._made:
+            picture.close()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the camera until it is told to end."""
     options = _parser().parse_args(arguments)
@@ -76,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(options.settings)
         return _run(options, settings, speaker)
-    except (CameraSoftwareError, SettingsError, OSError) as error:
+    except (CameraSoftwareError, SettingsError, UnusableVideo, OSError) as error:
         hint = f" {error.diagnosis()}" if isinstance(error, CameraSoftwareError) else ""
         print(f"camera: {error}.{hint}", file=sys.stderr)
         return 2
@@ -90,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--height-px", type=int, required=True)
     parser.add_argument("--frame-rate-mhz", type=int, required=True)
     parser.add_argument("--camera", choices=CAMERAS, default=CAMERAS[0])
+    parser.add_argument("--video", type=Path, help="a film that the sensor looks at, instead of a drawn scene")
     parser.add_argument("--audit", type=Path, help="folder for what the search for secrets looks for")
     return parser
 
@@ -108,7 +140,8 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
         height_px=options.height_px,
         frame_rate_mhz=options.frame_rate_mhz,
     )
-    camera = build_bench_camera(options.camera, scene=scene, clock=clock, tap=audit.tap)
+    sight = Sight(options.video, speaker)
+    camera = build_bench_camera(options.camera, scene=scene, clock=clock, tap=audit.tap, make_picture=sight.make)
     microphone = SimulatedMicrophone(scene=scene, clock=clock, tap=audit.tap)
     panel = SimulatedPanel()
     store = FileStore(settings.card_folder)
@@ -129,18 +162,24 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
     )
     speaker.say("camera", {"name": camera.camera.description.name})
     program.start()
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    is_ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt(is_ending))
     try:
         _obey(sys.stdin, panel, camera, speaker, audit)
+        is_ending.set()
     except KeyboardInterrupt:
         pass
     program.stop()
+    sight.close()
     audit.save()
     return 0 if program.fault is None else 1
 
 
-def _interrupt() -> None:
-    raise KeyboardInterrupt
+def _interrupt(is_ending: threading.Event) -> None:
+    """End the obeying, once: the bench closes the standard input and sends the signal, and ending must not be disturbed."""
+    if not is_ending.is_set():
+        is_ending.set()
+        raise KeyboardInterrupt
 
 
 def _obey(stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, speaker: Speaker, audit: Audit) -> None:

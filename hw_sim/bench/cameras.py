@@ -9,10 +9,13 @@ from firmware.ports import Camera, Clock, EncodedFrame, VideoDescription
 from hw_sim.encoded import SimulatedCamera, Tap
 from hw_sim.libcamera_sim.boot import install
 from hw_sim.libcamera_sim.faults import Fault, FaultKind
+from hw_sim.picture import MakePicture, MovingPicture
 from hw_sim.scene import Scene
 from hw_sim.sensor import SimulatedSensor
 
 CAMERAS: Final = ("simulated", "picamera2")
+_BUFFER_COUNT: Final = 30
+"""About 1 s: a bench shares its machine, and a machine that stands still for half a second is no fault of the camera's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,20 @@ class BenchCamera:
     """
 
 
-def build_bench_camera(kind: str, *, scene: Scene, clock: Clock, tap: Tap) -> BenchCamera:
+def build_bench_camera(
+    kind: str, *, scene: Scene, clock: Clock, tap: Tap, make_picture: MakePicture = MovingPicture
+) -> BenchCamera:
     """Return a camera of ``CAMERAS`` that sees ``scene``, and shows ``tap`` every access unit before anybody else.
 
     Raises:
         Picamera2Missing: picamera2 is not installed; what it says names what to install.
     """
     if kind == "simulated":
-        whole = SimulatedCamera(scene=scene, clock=clock, tap=tap)
+        whole = SimulatedCamera(
+            scene=scene, clock=clock, picture=make_picture(scene), tap=tap, buffer_count=_BUFFER_COUNT
+        )
         return BenchCamera(whole, whole.sensor, _refuse)
-    device = install(scene, clock=clock)
+    device = install(scene, clock=clock, make_picture=make_picture)
 
     def break_now(order: dict[str, Any]) -> Fault:
         fault = Fault(
@@ -50,7 +57,12 @@ def build_bench_camera(kind: str, *, scene: Scene, clock: Clock, tap: Tap) -> Be
         device.faults.add(fault)
         return fault
 
-    camera = Picamera2Camera(width_px=scene.width_px, height_px=scene.height_px, frame_rate_mhz=scene.frame_rate_mhz)
+    camera = Picamera2Camera(
+        width_px=scene.width_px,
+        height_px=scene.height_px,
+        frame_rate_mhz=scene.frame_rate_mhz,
+        buffer_count=_BUFFER_COUNT,
+    )
     return BenchCamera(_TappedCamera(camera, tap), device.sensor, break_now)
 
 

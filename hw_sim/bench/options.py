@@ -2,11 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Fault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key"]
+MOSQUITTO: Final = "mosquitto"
+EMBEDDED: Final = "embedded"
+BROKER_PORT_DEFAULT: Final = 8883
+_SCHEME: Final = "mqtts"
 FAULTS: tuple[Fault, ...] = ("central-stopped", "broker-acknowledges-only", "vault-wrong-key")
 
 
@@ -26,6 +31,11 @@ class RunOptions(BaseModel):
     card_folder: Path | None = None
     spool_folder: Path | None = None
     has_audit: bool = False
+    broker: str = MOSQUITTO
+    broker_ca: Path | None = None
+    agency_folder: Path | None = None
+    video: Path | None = None
+    video_format: str | None = None
 
 
 def size_px(text: str) -> tuple[int, int]:
@@ -50,3 +60,29 @@ def frame_rate_mhz(text: str) -> int:
     if not 1000 <= rate <= 120_000:
         raise argparse.ArgumentTypeError(f"{text} frames per second cannot be recorded: 1 to 120 can")
     return rate
+
+
+def broker_choice(text: str) -> str:
+    """Return the name of a broker, or the address of one that runs already, in one form."""
+    if text in (MOSQUITTO, EMBEDDED):
+        return text
+    try:
+        host, port = broker_place(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no broker: write {MOSQUITTO}, {EMBEDDED} or {_SCHEME}://HOST[:PORT]"
+        ) from None
+    return f"{_SCHEME}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def broker_place(address: str) -> tuple[str, int]:
+    """Return host and port of mqtts://HOST[:PORT].
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(address)
+    is_bare = not (parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment)
+    if parts.scheme != _SCHEME or not parts.hostname or not is_bare:
+        raise ValueError(address)
+    return parts.hostname, BROKER_PORT_DEFAULT if parts.port is None else parts.port

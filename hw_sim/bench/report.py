@@ -52,6 +52,7 @@ class Report(BaseModel):
     seconds_from_docked_to_ready: float | None
     seconds_from_docked_to_receipted: float | None
     camera: str
+    video: str | None
     broker: str
     broker_client_auth: str
     seed: int
@@ -59,6 +60,7 @@ class Report(BaseModel):
     sealed: str
     mp4: tuple[str, ...]
     events: str
+    timeline: str | None = None
     root_fingerprint: str
 
     def save(self, path: Path) -> None:
@@ -72,6 +74,7 @@ class Report(BaseModel):
         lines += [(f"  · {finding}", "dim") for finding in self.findings]
         lines += [("", ""), (f"sealed evidence      {out / self.sealed}", "")]
         lines += [(f"video                {out / name}", "") for name in self.mp4]
+        lines += [(f"timeline             {out / self.timeline}", "")] if self.timeline is not None else []
         lines += [
             (f"what was said        {out / self.events}", ""),
             (f"verify it yourself   ./scripts/verify {out / self.sealed} --root {self.root_fingerprint}", ""),

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from hw_sim.ack_only_broker import AckOnlyBroker
 from hw_sim.bench.agency import BenchAgency
-from hw_sim.bench.broker import MosquittoBroker
+from hw_sim.bench.broker_process import BenchBroker
 from hw_sim.bench.children import Child, ChildEvent, EventLog, OnEvent
-from hw_sim.bench.mosquitto import MosquittoProgram
 from hw_sim.bench.options import Fault, RunOptions
 from hw_sim.bench.recorded import Recorded, load_recorded, save_recorded
 from hw_sim.cable import SerialCable
@@ -31,7 +30,7 @@ class World:
     """Everything that a run needs, running or stopped; use as a context manager, so that nothing is left behind."""
 
     def __init__(
-        self, out: Path, agency: BenchAgency, program: MosquittoProgram, *, options: RunOptions, on_event: OnEvent
+        self, out: Path, agency: BenchAgency, broker: BenchBroker, *, options: RunOptions, on_event: OnEvent
     ) -> None:
         """Take a provisioned agency; nothing is started."""
         self.out, self.agency = out, agency
@@ -44,8 +43,7 @@ class World:
             folder.mkdir(mode=0o700, exist_ok=True)
         self.events = EventLog(file=self.events_file, on_event=on_event)
         self.cable = SerialCable(out / "ports", seed=options.seed)
-        self._broker = MosquittoBroker(program, out / "broker", agency.broker_tls)
-        self.broker_name = f"mosquitto {program.version}, MQTT 5 over mutual TLS 1.3"
+        self.broker = broker
         self._liar: AckOnlyBroker | None = None
         self.frame_rate_mhz = options.frame_rate_mhz
         self.camera = self._child("camera", *self._camera_arguments())
@@ -66,7 +64,7 @@ class World:
             child.stop()
         if self._liar is not None:
             self._liar.stop()
-        self._broker.stop()
+        self.broker.stop()
         self.cable.close()
 
     @property
@@ -86,9 +84,9 @@ class World:
 
     def start(self, options: RunOptions) -> None:
         """Start broker, vault, central, dock and camera, with the camera in the dock."""
-        self._broker.start()
+        self.broker.start()
         self.agency.write_settings(
-            broker_port=self._broker.port, dock_port=self.cable.dock_port, camera_port=self.cable.camera_port,
+            broker=self.broker, broker_ca=self._options.broker_ca, dock_port=self.cable.dock_port, camera_port=self.cable.camera_port,
             card=self.card, spool=self.spool, pre_event_s=options.pre_event_s,
         )  # fmt: skip
         self.cable.plug()
@@ -102,11 +100,11 @@ class World:
             self.ingest.stop()
             self.children = (self.vault, self.dock, self.camera)
         elif fault == "broker-acknowledges-only":
-            self._broker.stop()
+            self.broker.stop()
             tls = self.agency.broker_tls
             self._liar = AckOnlyBroker(
                 ca_file=tls.ca_file, certificate_file=tls.certificate_file, key_file=tls.key_file,
-                deliver_retained=True, port=self._broker.port,
+                deliver_retained=True, port=self.broker.port,
             )  # fmt: skip
             self._liar.start()
         else:
@@ -170,6 +168,8 @@ class World:
             "--height-px": options.height_px,
             "--frame-rate-mhz": options.frame_rate_mhz,
         }
+        if options.video is not None:
+            arguments["--video"] = options.video
         audit = self.audit_folder()
         if audit is not None:
             audit.mkdir(mode=0o700, exist_ok=True)

@@ -15,6 +15,7 @@ from hw_sim.libcamera_sim.camera import Camera
 from hw_sim.libcamera_sim.dma_heap import HEAP_PATH, SimulatedDmaHeap
 from hw_sim.libcamera_sim.faults import Fault
 from hw_sim.libcamera_sim.manager import CameraManager
+from hw_sim.picture import MakePicture, MovingPicture
 from hw_sim.scene import Scene
 
 _CLASSES = (
@@ -26,7 +27,9 @@ _CLASSES = (
 )
 
 
-def install(scene: Scene, *, clock: Clock, faults: Iterable[Fault] = ()) -> Camera:
+def install(
+    scene: Scene, *, clock: Clock, faults: Iterable[Fault] = (), make_picture: MakePicture = MovingPicture
+) -> Camera:
     """Plug in a camera that sees ``scene``, and return it; the first call of a process puts the modules in place.
 
     Where picamera2 is not installed only libcamera is put in place: whoever imports picamera2 finds out.
@@ -38,7 +41,7 @@ def install(scene: Scene, *, clock: Clock, faults: Iterable[Fault] = ()) -> Came
         _put_modules()
         with suppress(ImportError):
             _put_dma_heap()
-    camera = Camera(scene, clock=clock, faults=faults)
+    camera = Camera(scene, clock=clock, faults=faults, make_picture=make_picture)
     CameraManager.singleton().plug_in(camera)
     return camera
 

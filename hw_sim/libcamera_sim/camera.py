@@ -25,7 +25,7 @@ from hw_sim.libcamera_sim.streams import (
     StreamConfiguration,
     StreamRole,
 )
-from hw_sim.picture import MovingPicture, Planes
+from hw_sim.picture import MakePicture, MovingPicture, Picture, Planes
 from hw_sim.scene import Scene
 
 MODEL: Final = "simulated_sensor"
@@ -44,18 +44,20 @@ class Camera:
     A stop that hangs leaves the interpreter to other threads here; libcamera's own binding keeps it while it stops.
     """
 
-    def __init__(self, scene: Scene, *, clock: Clock, faults: Iterable[Fault] = ()) -> None:
-        """Make a camera that nobody has acquired."""
+    def __init__(
+        self, scene: Scene, *, clock: Clock, faults: Iterable[Fault] = (), make_picture: MakePicture = MovingPicture
+    ) -> None:
+        """Make a camera that nobody has acquired; ``make_picture`` gives what it looks at, for a size."""
         self.id = f"/base/simulated/{MODEL}@10"
         self.sensor = RequestSensor(scene)
         self.faults = FaultScript(scene, faults)
         self.unmappable_fds: set[int] = set()
         """Buffers that cannot be mapped for writing now: see ``FaultKind.ENCODER_ERROR``."""
-        self._scene, self._clock = scene, clock
+        self._scene, self._clock, self._make_picture = scene, clock, make_picture
         self._on_complete: Callable[[Request], None] = lambda request: None
         self._condition = threading.Condition()
         self._queue: deque[Request] = deque()
-        self._pictures: dict[tuple[int, int], MovingPicture] = {}
+        self._pictures: dict[tuple[int, int], Picture] = {}
         self._streams: tuple[Stream, ...] = ()
         self._is_acquired = self._is_streaming = False
         self._run_begin = 0
@@ -145,7 +147,7 @@ class Camera:
             stream.stream = Stream(stream)
             size = (stream.size.width, stream.size.height)
             if not stream.is_raw and size not in self._pictures:
-                self._pictures[size] = MovingPicture(replace(self._scene, width_px=size[0], height_px=size[1]))
+                self._pictures[size] = self._make_picture(replace(self._scene, width_px=size[0], height_px=size[1]))
         self._streams = tuple(stream.stream for stream in configuration if stream.stream is not None)
         self.sensor.set_buffer_count(min(stream.buffer_count for stream in configuration))
 

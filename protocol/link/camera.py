@@ -30,6 +30,7 @@ from protocol.link.messages import (
     Hello,
     Knock,
     ListedFile,
+    ListFiles,
     Ping,
     Pong,
     Refused,
@@ -65,6 +66,7 @@ class CameraLink:
         self._reason = ""
         self._hello = b""
         self._dock_hello: DockHello | None = None
+        self._early_list: ListFiles | None = None
         self._proven_key = b""
         self._transcript = b""
         self._proof = b""
@@ -122,7 +124,9 @@ class CameraLink:
         """Take note that what `CloseShift` asked for is done; listings may be made from now on."""
         if docking != self._docking_number or self._docking is not Docking.CLOSING:
             return ()
-        return self._dock(DockingEvent.SHIFT_CLOSED)
+        effects = self._dock(DockingEvent.SHIFT_CLOSED)
+        early, self._early_list = self._early_list, None
+        return effects if early is None else (*effects, *self._serving.serve(early))
 
     def hang_up(self, reason: str) -> Effects:
         """Say goodbye before the program ends."""
@@ -242,12 +246,16 @@ class CameraLink:
                 return (pong,)
             self._is_ready = message.is_ready
             return (pong, ShowReady(message.is_ready))
-        # Until the shift is closed there is no answer; the dock asks again.
-        return self._serving.serve(message) if self._docking is Docking.DOCKED else ()
+        if self._docking is Docking.DOCKED:
+            return self._serving.serve(message)
+        if isinstance(message, ListFiles):
+            # Answered as soon as the shift is closed; anything else the dock asks again.
+            self._early_list = message
+        return ()
 
     def _forget(self) -> None:
         """Drop everything that belongs to a session."""
-        self._dock_hello = None
+        self._dock_hello = self._early_list = None
         self._proven_key = self._transcript = self._proof = b""
         self._serving.end()
 

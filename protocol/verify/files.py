@@ -40,8 +40,9 @@ def read_shift(
     for finding in (*_folder_findings(folder, report), *_file_findings(folder, names, report, read)):
         about_folder.add(finding)
     receipt_names = [name for name in names if name.endswith(".receipt")]
-    for name in receipt_names[RECEIPTS_PER_SHIFT_MAX:]:
-        about_folder.add(_finding("file-unknown", folder, name, "a shift has fewer receipts than this"))
+    if len(receipt_names) > RECEIPTS_PER_SHIFT_MAX:
+        text = f"{len(receipt_names)} receipts, of which the first {RECEIPTS_PER_SHIFT_MAX} were read: no shift has so many"
+        about_folder.add(_finding("file-unknown", folder, "*", text))
     receipts = tuple(_small(read(name), RECEIPT_SIZE_BYTES_MAX) for name in receipt_names[:RECEIPTS_PER_SHIFT_MAX])
     return ShiftEvidence(report, (*findings, *about_folder.findings()), receipts, trust), ()
 

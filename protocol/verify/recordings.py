@@ -37,7 +37,7 @@ class RecordingView:
     """As far as a chunk or the closing tells of them; the chunks of a hole may have stood behind the size given here."""
     is_after_unclean_resume: bool
     """Recorded after a `resumed` that was not clean, or behind a hole that may have held one."""
-    withheld_chunk_count: int = 0
+    withheld_chunk_count: int
 
     @property
     def duration_us(self) -> int:

@@ -193,3 +193,13 @@ def test_a_second_dock_on_the_same_spool_is_refused(tmp_path: Path) -> None:
 def test_a_spool_whose_disk_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match="cannot be used"):
         SpoolLock(tmp_path / "not-mounted" / "spool")
+
+
+def test_a_disk_without_room_for_another_file_is_full(spool: FolderSpool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+
+    with pytest.raises(SpoolFull, match="chain cannot be opened"):
+        spool.append(PLACE, "chain", 0, b"x")

@@ -15,6 +15,7 @@ import av
 from firmware.ports import EncodedAudio, EncodedFrame
 from hw_sim.encoded import SAMPLE_RATE_HZ, SimulatedCamera, SimulatedMicrophone
 from hw_sim.manual_clock import ManualClock
+from hw_sim.picture import Picture
 from hw_sim.scene import Scene
 
 PATIENCE_S: Final = 20
@@ -27,11 +28,16 @@ def scene(*, width_px: int = 160, height_px: int = 120, frame_rate_mhz: int = 30
 
 
 def film_frames(
-    scene: Scene, count: int, *, started_after_s: int = 0, key_frame_asked_after: int | None = None
+    scene: Scene,
+    count: int,
+    *,
+    started_after_s: int = 0,
+    key_frame_asked_after: int | None = None,
+    picture: Picture | None = None,
 ) -> list[EncodedFrame]:
     """Return the first ``count`` frames of a camera that starts ``started_after_s`` after the scene."""
     clock = ManualClock(start_mono_ns=scene.start_mono_ns + started_after_s * 10**9)
-    camera = SimulatedCamera(scene=scene, clock=clock, wait=clock.wait, bit_rate_bps=400_000)
+    camera = SimulatedCamera(scene=scene, clock=clock, wait=clock.wait, bit_rate_bps=400_000, picture=picture)
     frames: list[EncodedFrame] = []
     is_enough = threading.Event()
 

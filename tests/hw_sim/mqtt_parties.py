@@ -3,6 +3,7 @@
 import queue
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +119,15 @@ class Message:
 class Party:
     """A real paho client that keeps what happens to it; every wait has an end."""
 
-    def __init__(self, context: ssl.SSLContext, port: int, *, client_id: str = "", session_s: int = 0) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        port: int,
+        *,
+        client_id: str = "",
+        session_s: int = 0,
+        password: str | None = None,
+    ) -> None:
         self.messages: queue.Queue[Message] = queue.Queue()
         self._acknowledged: queue.Queue[tuple[int, str]] = queue.Queue()
         self._subscribed: queue.Queue[list[str]] = queue.Queue()
@@ -129,6 +138,8 @@ class Party:
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, reconnect_on_failure=False
         )
         self._client.tls_set_context(context)
+        if password is not None:
+            self._client.username_pw_set(client_id, password)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
@@ -154,6 +165,26 @@ class Party:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def is_let_in(self) -> bool:
+        """Connect; say whether the broker answered with success. For brokers that just hang up on strangers."""
+        self._client.connect(HOST, self._port)
+        self._client.loop_start()
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self._connected.empty() and self.disconnected.empty():
+                assert time.monotonic() < deadline, "no answer at all"
+                time.sleep(0.01)
+            return not self._connected.empty() and self._connected.get()[0] == "Success"
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
+
+    def tls_version(self) -> str | None:
+        """Return the version of the TLS that is spoken."""
+        line = self._client.socket()
+        assert isinstance(line, ssl.SSLSocket)
+        return line.version()
 
     def vanish(self) -> None:
         """Break the connection without a word, so that the broker sends the will."""

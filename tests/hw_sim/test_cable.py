@@ -115,6 +115,18 @@ def test_a_cut_comes_after_exactly_so_many_bytes(cable: SerialCable, size: int) 
     assert len(arrived) <= size
 
 
+def test_a_cable_that_cut_itself_can_be_plugged_in_at_once(cable: SerialCable) -> None:
+    for _ in range(30):
+        dock = dock_end(cable)
+        cable.cut_after(TO_DOCK, 0)
+        with pytest.raises(DockLineLost):
+            dock.read(WAIT_MS)
+        dock.close()
+        cable.plug()
+        assert cable.is_plugged
+        assert cable.dock_port.exists()
+
+
 def test_a_stuck_line_takes_a_bounded_amount_and_goes_on_when_it_is_free(cable: SerialCable) -> None:
     camera, dock = camera_end(cable), dock_end(cable)
     cable.stick(is_stuck=True)

@@ -5,13 +5,12 @@ from protocol.link.camera import CameraLink
 from protocol.link.camera_effects import CloseShift, ShowReady, Undocked
 from protocol.link.camera_states import Docking
 from protocol.link.dock_effects import (
-    Arrived,
     Listed,
     ReceiptAnswered,
     SessionEnded,
     SessionOpened,
 )
-from protocol.link.frames import KIND_DATA, FrameReader, encode_frame
+from protocol.link.frames import FrameReader, encode_frame
 from protocol.link.messages import (
     Bye,
     CameraProof,
@@ -49,8 +48,19 @@ def test_no_files_are_listed_before_the_shift_is_closed() -> None:
     assert pair.seen_by_dock(Listed) == []
     assert pair.dock_link.state is dock_states.State.OPEN, "the session must live while the shift is closed"
     pair.at_camera(pair.camera_link.on_shift_closed(1))
-    pair.pass_time(1000)
-    assert len(pair.seen_by_dock(Listed)) == 1
+    pair.settle()
+    assert len(pair.seen_by_dock(Listed)) == 1, "and then it comes without being asked for again"
+
+
+def test_a_listing_that_the_last_session_asked_for_does_not_come_in_the_next() -> None:
+    pair = LinkPair(is_shift_closed_at_once=False)
+    pair.dock()
+    pair.ask_listing()
+    pair.start_dock()
+    pair.dock()
+    pair.at_camera(pair.camera_link.on_shift_closed(1))
+
+    assert pair.frames_to_dock == []
 
 
 def test_an_old_closing_does_not_open_the_listing_of_the_next_docking() -> None:
@@ -161,37 +171,6 @@ def test_every_message_may_arrive_more_than_once(times: int) -> None:
     assert len(pair.seen_by_dock(ReceiptAnswered)) == 1
     assert len(pair.seen_by_camera(CloseShift)) == 1
     assert pair.complaints == []
-
-
-def test_messages_of_an_earlier_session_have_no_effect() -> None:
-    pair = LinkPair(card={("shift", "chain"): b"abc"})
-    recorded: list[bytes] = []
-
-    def tap(data: bytes) -> bytes:
-        recorded.append(data)
-        return data
-
-    pair.to_dock = pair.to_camera = tap
-    pair.dock()
-    pair.ask_listing()
-    pair.read("shift", "chain")
-    pair.cut()
-    pair.to_dock = pair.to_camera = bytes
-    pair.dock()
-    pair.dock_saw.clear()
-    pair.spool.clear()
-    for frame in recorded:
-        reader = FrameReader()
-        (parsed,) = reader.feed(frame, now_mono_ns=0)
-        if b"hello" in frame or b"proof" in frame or b"knock" in frame:
-            continue
-        if b"listing" in frame or parsed.kind == KIND_DATA:
-            pair.send_to_dock(frame)
-        elif b"list" in frame or b"read" in frame:
-            pair.send_to_camera(frame)
-    pair.settle()
-
-    assert pair.seen_by_dock(Listed) == pair.seen_by_dock(Arrived) == []
 
 
 def test_what_breaks_the_specification_ends_the_session_and_both_meet_again() -> None:

@@ -173,7 +173,7 @@ def released(*keep: int) -> ChainReport:
     return report
 
 
-@pytest.mark.parametrize("keep", [(0, 1, 3), (0, 3), (0,), (0, 1, 2, 3, 4, 5)])
+@pytest.mark.parametrize("keep", [(0, 1, 3), (0, 3), (0,), (0, 2, 3, 4, 5), (0, 1, 2, 3, 4, 5)])
 def test_a_release_keeps_its_receipts_though_what_is_withheld_cannot_be_compared(keep: tuple[int, ...]) -> None:
     report = released(*keep)
 

@@ -7,7 +7,7 @@ import pytest
 from protocol.entries import AudioSpan, MediaFile, Part
 from protocol.units import UINT_MAX
 from tests.protocol.checks import check, grave, kinds
-from tests.protocol.shifts import CHUNK_US, changed, make_shift, secret, spliced, withheld
+from tests.protocol.shifts import CHUNK_US, changed, make_shift, secret, sign_entry, spliced, withheld
 
 STORY = "O[cc]e[cCc]Z"
 OTHER_ID = secret("nobody", 16)
@@ -49,6 +49,7 @@ def said(sequence: int, story: str = STORY, **values: object) -> list[tuple[str,
         (3, {"parts": (part("init"), part("video"))}, "body-invalid", "parts init, video"),
         (2, {"parts": (part("video"), part("audio"))}, "body-invalid", "parts video, audio"),
         (2, {"parts": (part("video"), part("init"))}, "body-invalid", "parts video, init"),
+        (3, {"parts": (part("video"), part("init"))}, "body-invalid", "parts video, init"),
         (3, {"parts": (part("video"), part("video"))}, "body-invalid", "parts video, video"),
         (3, {"audio": ()}, "body-invalid", "spans of audio"),
         (3, {"audio": (span(CHUNK_US, 2 * CHUNK_US - 1),)}, "body-invalid", "spans of audio"),
@@ -265,3 +266,40 @@ def test_an_ending_lost_in_a_hole_is_not_also_an_untimely_beginning() -> None:
     report = check(spliced(shift.entries, at=4, insert=(), drop=1))
 
     assert grave(report) == ["entry-out-of-sequence", "recording-not-ended"]
+
+
+def test_behind_a_hole_a_recording_that_does_not_end_is_found_again_once_another_has_begun() -> None:
+    shift = make_shift("Oee[c[c]Z")
+
+    report = check(spliced(shift.entries, at=1, insert=(), drop=1))
+
+    assert grave(report) == ["entry-out-of-sequence", "kind-out-of-place", "recording-not-ended"]
+
+
+def test_behind_a_hole_a_second_end_is_found_once_the_first_was_read() -> None:
+    shift = make_shift("O[cc]]Z")
+    entries = spliced(shift.entries, at=5, insert=[withheld(shift.entries[5])], drop=1)
+
+    report = check(spliced(entries, at=3, insert=(), drop=1))
+
+    assert "kind-out-of-place" in grave(report)
+
+
+def test_a_power_off_before_a_hole_does_not_make_the_resumed_behind_it_clean() -> None:
+    shift = make_shift("OeprepreZ")
+
+    report = check(spliced(shift.entries, at=3, insert=(), drop=3))
+
+    assert grave(report) == ["entry-out-of-sequence"]
+    assert kinds(report).count("resumed-unclean") == 1
+
+
+@pytest.mark.parametrize("letter", "c]")
+def test_heads_of_a_recording_that_never_began_are_out_of_place(letter: str) -> None:
+    whole = make_shift("O[c]")
+    source = whole.entries[whole.story.index(letter)]
+    head = source.head.model_copy(update={"sequence": 1, "previous": whole.entries[0].head_hash})
+
+    report = check([whole.entries[0], withheld(sign_entry(head, source.body_bytes, whole.keys[0], None))])
+
+    assert grave(report) == ["kind-out-of-place", "chain-not-closed"]

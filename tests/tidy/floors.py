@@ -51,7 +51,7 @@ LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "dockd.station.adapters": frozenset({"serial", "paho"}),
     "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "obstore"}),
     "hw_sim": frozenset({"av", "iotcore", "numpy", "picamera2", "serial"}),
-    BENCH: frozenset({"av", "numpy", "serial", "paho", "rich"}),
+    BENCH: frozenset({"av", "iotcore", "numpy", "serial", "paho", "picamera2", "rich"}),
 }
 
 IMPURE_MODULES: Final = frozenset(

@@ -13,6 +13,7 @@ from dockd.central.app.staging import Staging, StagingLimits
 from dockd.central.commands.opening import Opened, open_central, open_keeper
 from dockd.central.errors import SettingsFault
 from dockd.shared.adapters.mqtt_client import BrokerAddress, check, connector
+from dockd.shared.password import read_password
 from dockd.shared.ports import ConnectionPlan, Publication
 from dockd.shared.tls import client_context
 from protocol.keys import key_id
@@ -94,7 +95,8 @@ def _require_vault_key(opened: Opened) -> None:
 def _address(opened: Opened) -> BrokerAddress:
     broker = opened.settings.broker
     context = client_context(ca_file=broker.ca_file, certificate_file=broker.certificate_file, key_file=broker.key_file)
-    return BrokerAddress(broker.host, broker.port, context)
+    password = None if broker.password_file is None else read_password(broker.password_file)
+    return BrokerAddress(broker.host, broker.port, context, password)
 
 
 def _plan(opened: Opened) -> ConnectionPlan:

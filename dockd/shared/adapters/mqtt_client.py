@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from dockd.shared.adapters.mqtt_faults import (
     lost,
     not_connected,
     refused_connect,
+    refused_login,
     refused_subscription,
     refused_tls,
     too_few_in_flight,
@@ -62,6 +63,8 @@ class BrokerAddress:
     host: str
     port: int
     context: ssl.SSLContext
+    password: str | None = field(default=None, repr=False)
+    """For brokers that know their clients by password; None: by certificate alone."""
 
 
 class _Session:
@@ -95,6 +98,8 @@ class _Session:
             manual_ack=True,
         )
         client.tls_set_context(address.context)
+        if address.password is not None:
+            client.username_pw_set(plan.name, address.password)
         client.max_inflight_messages_set(IN_FLIGHT_MAX)
         client.max_queued_messages_set(QUEUED_MAX)
         if says_hello:
@@ -217,7 +222,13 @@ class _Session:
         host, port = self._address.host, self._address.port
         if self.fault is None and not self._is_answered:
             # In TLS 1.3 the broker looks at our certificate after our own handshake is done; its alert is often lost.
-            self.fault = refused_tls(self._tls_fault or "it ended the connection", host=host, port=port)
+            why = self._tls_fault or "it ended the connection"
+            has_password = self._address.password is not None
+            self.fault = (
+                refused_login(why, name=self._plan.name, host=host, port=port)
+                if has_password
+                else refused_tls(why, host=host, port=port)
+            )
         if self.fault is None:
             self.fault = lost(str(reason), name=self._plan.name, host=host, port=port)
         self.is_ready = False

@@ -49,6 +49,15 @@ def refused_tls(reason: str, *, host: str, port: int) -> BrokerUnreachable:
     )
 
 
+def refused_login(reason: str, *, name: str, host: str, port: int) -> BrokerUnreachable:
+    """Return what it means that a broker ended the connection once it had seen certificate and password."""
+    return BrokerUnreachable(
+        f"the broker at {host}:{port} does not take certificate or password of {name} ({reason})",
+        expected="a broker that trusts our CA, or knows this name with this password",
+        next_step="compare password_file in the settings with what the broker has, and look at the broker's log",
+    )
+
+
 def refused_connect(reason: str, *, name: str, host: str, port: int) -> BrokerUnreachable:
     """Return what a CONNACK with a refusal means."""
     return BrokerUnreachable(

@@ -45,6 +45,7 @@ def _placed(settings: DockSettings, folder: Path) -> DockSettings:
             ca_file=folder / broker.ca_file,
             certificate_file=folder / broker.certificate_file,
             key_file=folder / broker.key_file,
+            password_file=None if broker.password_file is None else folder / broker.password_file,
         )
     bays = tuple(bay.model_copy(update={"port": folder / bay.port}) for bay in settings.bay)
     return settings.model_copy(

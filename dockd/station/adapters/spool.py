@@ -65,7 +65,12 @@ class FolderSpool:
 
     def append(self, place: ShiftPlace, name: str, offset_bytes: int, data: bytes) -> None:
         """Add bytes at ``offset_bytes``, which must be the file's present size; not yet durable."""
-        with open(self._file(place, name), "ab", buffering=0, opener=_private) as file:
+        path = self._file(place, name)
+        try:
+            opened = open(path, "ab", buffering=0, opener=_private)  # noqa: SIM115 (its fault is another's than a write's)
+        except OSError as error:
+            raise _fault(error, f"{name} cannot be opened") from error
+        with opened as file:
             size = file.tell()
             assert offset_bytes == size, f"{name}: bytes for {offset_bytes} where {size} are here"
             left = memoryview(data)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dockd.shared.adapters.mqtt_client import BrokerAddress, connector
+from dockd.shared.password import read_password
 from dockd.shared.tls import client_context
 from dockd.station.adapters.serial_line import SerialLine
 from dockd.station.adapters.settings_file import read_dock_key, read_policy, read_settings
@@ -64,10 +65,11 @@ def address_of(broker: BrokerSettings) -> BrokerAddress:
     """Return where the broker is and how it is trusted.
 
     Raises:
-        CredentialsFault: a TLS file cannot be used.
+        CredentialsFault: a TLS file or the password cannot be used.
     """
     context = client_context(ca_file=broker.ca_file, certificate_file=broker.certificate_file, key_file=broker.key_file)
-    return BrokerAddress(broker.host, broker.port, context)
+    password = None if broker.password_file is None else read_password(broker.password_file)
+    return BrokerAddress(broker.host, broker.port, context, password)
 
 
 class _Dock:
