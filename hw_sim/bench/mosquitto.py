@@ -23,7 +23,10 @@ VERSION_MIN: Final = (2, 0)
 APT_SECONDS_MAX: Final = 300
 PROBE_SECONDS_MAX: Final = 10
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-_INSTALL: Final = "install it yourself (on Debian: apt-get install mosquitto; elsewhere the package of that name)"
+_INSTALL: Final = (
+    "install it yourself (on Debian: apt-get install mosquitto; elsewhere the package of that name), "
+    "or run the bench with --broker embedded"
+)
 # A machine may have hooks that write to system folders after an update; these runs have nothing to do with those.
 _APT_CONFIGURATION: Final = """\
 #clear APT::Update::Pre-Invoke;

@@ -54,6 +54,9 @@ def test_the_report_names_files_that_are_there(day: tuple[Path, dict[str, Any]])
     assert (out / report["sealed"]).is_dir()
     assert len(report["mp4"]) == 2
     assert all((out / name).is_file() for name in report["mp4"])
+    page = (out / report["timeline"]).read_text()
+    assert all(row["recording_id"] in page for row in report["recordings"])
+    assert "Did not happen" not in page
 
 
 def test_the_sealed_folder_verifies_and_a_flipped_byte_is_named(
@@ -95,6 +98,7 @@ def test_a_fault_erases_nothing_and_heals_on_resume(fault: str, tmp_path: Path) 
         "run", "--seconds", "2", "--pre-event-s", "1", "--size", "160x120", "--fault", fault, "--patience-s", "8",
         "--out", str(out), "--report", str(broken),
     )  # fmt: skip
+    told_first = (out / "timeline.html").read_text()
     second = run_bench("resume", str(out), "--report", str(healed))
 
     assert first.returncode == 1, first.stdout + first.stderr
@@ -103,9 +107,11 @@ def test_a_fault_erases_nothing_and_heals_on_resume(fault: str, tmp_path: Path) 
     assert not any(row["is_erased"] for row in report["recordings"])
     assert not any("changed" in problem for problem in report["problems"])
     assert "says:" in report["problems"][0], report["problems"]
+    assert told_first.count("Did not happen") >= 4, "the page says that neither recording was receipted nor erased"
     assert second.returncode == 0, second.stdout + second.stderr
     after = report_of(healed)
     assert (after["verdict"], after["frames_missing"], after["erased_after_receipt"]) == ("authentic", 0, True)
+    assert "Did not happen" not in (out / "timeline.html").read_text()
 
 
 def _verify(path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

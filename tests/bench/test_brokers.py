@@ -3,17 +3,22 @@
 import argparse
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hw_sim.bench.agency import DOCK
+from dockd.central.adapters.certificate_authority import Credentials
+from dockd.shared.errors import BrokerUnreachable
+from hw_sim.bench.__main__ import main
+from hw_sim.bench.agency import DOCK, WORKER, WorkerCredentials
 from hw_sim.bench.broker import BrokerTls, MosquittoBroker
 from hw_sim.bench.options import broker_choice, broker_place
+from hw_sim.bench.remote_broker import RemoteBroker
 from tests.bench.running import REPO, report_of, run_bench
 from tests.hw_sim.clips import NTSC, make_clip, make_sound
-from tests.hw_sim.mqtt_parties import mosquitto
+from tests.hw_sim.mqtt_parties import mosquitto, real_agency
 
 SHORT_DAY = ("run", "--seconds", "2", "--pre-event-s", "1", "--size", "160x120")
 
@@ -23,16 +28,27 @@ def good_day(out: Path, *arguments: str) -> dict[str, Any]:
     done = run_bench(*SHORT_DAY, "--out", str(out), *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     report = report_of(out / "report.json")
+    assert not [log.name for log in (out / "logs").iterdir() if "Traceback" in log.read_text()]
     assert (report["verdict"], report["frames_missing"], report["erased_after_receipt"]) == ("authentic", 0, True)
     return report
 
 
-def refused(out: Path, *arguments: str) -> str:
-    """Run what is refused; return the sentence. Nothing may have been made."""
-    done = run_bench("run", "--out", str(out), *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert not out.exists()
-    return done.stderr
+class Refusing:
+    """A bench that is told what it must refuse."""
+
+    def __init__(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._out, self._capsys = out, capsys
+
+    def says(self, *arguments: str) -> str:
+        """Return the sentence. Nothing may have been made."""
+        assert main(["run", "--out", str(self._out), *arguments]) == 2
+        assert not self._out.exists()
+        return self._capsys.readouterr().err
+
+
+@pytest.fixture
+def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusing:
+    return Refusing(tmp_path / "o", capsys)
 
 
 def provisioned(folder: Path) -> Path:
@@ -78,6 +94,25 @@ def test_a_day_over_a_broker_that_runs_already_is_authentic(tmp_path: Path) -> N
     assert f"nothing listens at localhost:{broker.port}" in again.stderr
 
 
+def test_a_broker_with_a_certificate_of_another_ca_needs_that_ca(tmp_path: Path) -> None:
+    ours, theirs = real_agency(tmp_path / "ours"), real_agency(tmp_path / "theirs")
+    worker = ours.client(WORKER)
+    shown = replace(
+        ours.broker_tls(), certificate_file=(own := theirs.broker()).certificate_file, key_file=own.key_file
+    )
+    with MosquittoBroker(mosquitto(), tmp_path / "broker", shown) as broker:
+
+        def remote(ca_file: Path, credentials: Credentials) -> RemoteBroker:
+            given = WorkerCredentials(WORKER, ca_file, credentials.certificate_file, credentials.key_file)
+            return RemoteBroker("localhost", broker.port, given)
+
+        with pytest.raises(BrokerUnreachable, match="certificate that is not accepted"):
+            remote(ours.authority.ca_file, worker).start()
+        with pytest.raises(BrokerUnreachable, match="refuses our certificate"):
+            remote(theirs.authority.ca_file, theirs.client(WORKER)).start()
+        remote(theirs.authority.ca_file, worker).start()
+
+
 def test_a_day_before_a_video_of_odd_size_and_rate_loses_no_frame(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", 40, size_px=(641, 359), rate=NTSC)
 
@@ -86,36 +121,36 @@ def test_a_day_before_a_video_of_odd_size_and_rate_loses_no_frame(tmp_path: Path
     assert report["video"] == "clip.mp4: mpeg4 641x359 yuv420p at 29.97 fps"
 
 
-def test_a_video_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_shown_is_refused(tmp_path: Path, bench: Refusing) -> None:
     (tmp_path / "garbage.mp4").write_bytes(b"\x55" * 5000)
     sound = make_sound(tmp_path / "sound.m4a")
 
-    assert "garbage.mp4 does not open as a video" in refused(tmp_path / "o", "--video", str(tmp_path / "garbage.mp4"))
-    assert "sound.m4a holds only sound" in refused(tmp_path / "o", "--video", str(sound))
-    assert "absent.mp4 is not there" in refused(tmp_path / "o", "--video", str(tmp_path / "absent.mp4"))
+    assert "garbage.mp4 does not open as a video" in bench.says("--video", str(tmp_path / "garbage.mp4"))
+    assert "sound.m4a holds only sound" in bench.says("--video", str(sound))
+    assert "absent.mp4 is not there" in bench.says("--video", str(tmp_path / "absent.mp4"))
 
 
-def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
-    out, agency = tmp_path / "o", str(provisioned(tmp_path / "agency"))
+def test_options_that_contradict_each_other_are_refused(tmp_path: Path, bench: Refusing) -> None:
+    agency = str(provisioned(tmp_path / "agency"))
     remote = ("--broker", "mqtts://localhost:1")
     (tmp_path / "empty").mkdir()
 
-    assert "mqtts://localhost:1 without --agency" in refused(out, *remote)
-    assert "a broker that the bench may replace" in refused(
-        out, *remote, "--agency", agency, "--fault", "broker-acknowledges-only"
+    assert "mqtts://localhost:1 without --agency" in bench.says(*remote)
+    assert "a broker that the bench may replace" in bench.says(
+        *remote, "--agency", agency, "--fault", "broker-acknowledges-only"
     )
-    assert "has no policy/root.fingerprint" in refused(out, *remote, "--agency", str(tmp_path / "empty"))
-    assert "is no file" in refused(out, *remote, "--agency", agency, "--broker-ca", str(tmp_path / "absent"))
-    assert "--broker mosquitto" in refused(out, "--broker-ca", str(tmp_path / "absent"))
+    assert "has no policy/root.fingerprint" in bench.says(*remote, "--agency", str(tmp_path / "empty"))
+    assert "is no file" in bench.says(*remote, "--agency", agency, "--broker-ca", str(tmp_path / "absent"))
+    assert "--broker mosquitto" in bench.says("--broker-ca", str(tmp_path / "absent"))
 
 
-def test_an_agency_that_holds_footage_is_refused(tmp_path: Path) -> None:
+def test_an_agency_that_holds_footage_is_refused(tmp_path: Path, bench: Refusing) -> None:
     agency = provisioned(tmp_path / "agency")
     shift = agency / "central" / "storage" / "objects" / "camera" / "shift"
     shift.mkdir(parents=True)
     (shift / "0.media").touch()
 
-    assert "holds footage" in refused(tmp_path / "o", "--agency", str(agency))
+    assert "holds footage" in bench.says("--agency", str(agency))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from hw_sim.bench.timeline.page import page_of
+from hw_sim.bench.timeline.recording import Reel
 from tests.bench.browser import Browser, Screen, chromium
 from tests.bench.running import report_of, run_bench
-from tests.bench.told_days import stopped_day
+from tests.bench.told_days import FIRST, good_day, stopped_day
 
 DESK, DARK_DESK = Screen(1280), Screen(1280, is_dark=True)
 PHONE, DARK_PHONE = Screen(360, is_phone=True), Screen(360, is_dark=True, is_phone=True)
@@ -114,6 +115,20 @@ def test_the_player_plays_from_the_mark(browser: Browser, run: tuple[Path, dict[
     assert browser.run("return document.getElementById('film-1').videoWidth") == 320
     assert not browser.run("return document.getElementById('playhead-1').hidden")
     assert browser.run("return document.getElementById('film-2').paused")
+
+
+def test_a_film_beside_the_page_plays_too(browser: Browser, run: tuple[Path, dict[str, Any]]) -> None:
+    page, report = run
+    beside = page.with_name("beside.html")
+    path = report["recordings"][0]["mp4"]
+    beside.write_text(page_of(good_day().timeline(), {FIRST.hex(): Reel(path, path, None)}))
+
+    browser.open(beside, DESK)
+    browser.one("li[data-moment='press'] button").click()
+
+    browser.wait("return document.getElementById('film-1').currentTime > 2.6")
+    assert browser.console() == []
+    assert set(browser.requests()) <= {beside.as_uri(), (page.parent / path).as_uri(), "data:,"}
 
 
 def test_the_keyboard_reaches_and_plays_the_film(browser: Browser, run: tuple[Path, dict[str, Any]]) -> None:

@@ -101,12 +101,17 @@ def make_ingest(
 class ThreadedWorker:
     """The worker in a thread of the test; what it told is in ``events``."""
 
-    def __init__(self, folder: Path, address: BrokerAddress, **options: int) -> None:
+    def __init__(self, folder: Path, address: BrokerAddress, *, free_bytes_min: int = 0, speed: int = 1) -> None:
         self.keeper = FolderKeeper(folder / "kept")
         (folder / "kept").mkdir(parents=True, exist_ok=True)
         self.events: list[tuple[str, EventFields]] = []
         self.ingest, self.disk = make_ingest(
-            folder / "staging", address, self.keeper, lambda *event: self.events.append(event), **options
+            folder / "staging",
+            address,
+            self.keeper,
+            lambda *event: self.events.append(event),
+            free_bytes_min=free_bytes_min,
+            speed=speed,
         )
         self._thread = threading.Thread(target=self.ingest.run)
 

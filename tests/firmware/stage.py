@@ -30,7 +30,7 @@ from hw_sim.officer import SimulatedIndicator, SimulatedPanel
 from tests.firmware.crash_judge import Card, damaged
 from tests.firmware.crash_world import AGENCY, AUDIO, CAMERA, VIDEO, SeededEntropy
 from tests.firmware.streams import delta_frame, key_frame
-from tests.firmware.unsealed import Recording, recordings
+from tests.firmware.unsealed import Recording, events, recordings
 
 FRAME_US: Final = 500_000
 BLOCK_US: Final = 128_000
@@ -249,3 +249,8 @@ def on_stage(stage: Stage) -> Iterator[Stage]:
         yield stage.start()
     finally:
         stage.stop()
+
+
+def names(stage: Stage) -> list[str]:
+    """Return the names of all signed events."""
+    return [event.name for event in events(stage.store.disk.live())]

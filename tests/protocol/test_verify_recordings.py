@@ -303,3 +303,37 @@ def test_heads_of_a_recording_that_never_began_are_out_of_place(letter: str) -> 
     report = check([whole.entries[0], withheld(sign_entry(head, source.body_bytes, whole.keys[0], None))])
 
     assert grave(report) == ["kind-out-of-place", "chain-not-closed"]
+
+
+def test_a_chunk_of_a_recording_that_ended_does_not_name_the_one_that_runs() -> None:
+    first = make_shift("O[c][c]Z").recording_ids[0]
+    shift = make_shift("O[c][c]Z", change={5: changed(recording_id=first)})
+
+    report = check(spliced(shift.entries, at=4, insert=[withheld(shift.entries[4])], drop=1))
+
+    assert grave(report)[0] == "kind-out-of-place"
+    assert len(report.recordings[0].chunks) == 1
+
+
+@pytest.mark.parametrize("letter", "c]")
+def test_behind_a_hole_heads_of_a_recording_that_began_in_it_are_not_out_of_place(letter: str) -> None:
+    shift = make_shift("Oe[cc]Z")
+    lost = 1 if letter == "c" else 3
+    entries = [withheld(entry) for entry in shift.entries if entry.head.sequence not in range(2, 2 + lost)]
+
+    assert grave(check(entries)) == ["entry-out-of-sequence"]
+
+
+def test_behind_a_hole_an_end_names_the_recording_that_was_lost_in_it() -> None:
+    shift = make_shift("Oe[cc]Z")
+
+    report = check(spliced(shift.entries, at=2, insert=(), drop=3))
+
+    found = next(found for found in report.findings if found.kind == "kind-out-of-place")
+    assert found.place.recording_id == shift.recording_ids[0].hex()
+
+
+def test_what_was_cut_off_before_resumed_is_told() -> None:
+    report = check(make_shift("OeRZ", change={2: changed(trimmed_chain_bytes=77)}).chain)
+
+    assert report.findings[0].text == "the camera stopped without warning; 77 bytes of a torn entry were cut"
