@@ -40,11 +40,16 @@ class Part:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="sealcam-camera", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="sealcam-camera",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser("check", help="say part by part whether this camera is ready", epilog=_EXAMPLES)
-    check.add_argument("--config", type=Path, default=Path("camera.toml"), metavar="FILE", help="the settings (camera.toml)")
+    check.add_argument(
+        "--config", type=Path, default=Path("camera.toml"), metavar="FILE", help="the settings (camera.toml)"
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
@@ -57,7 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     parts = [_checked(name, look, settings) for name, look in _LOOKS]
     if options.json:
-        print(json.dumps({"is_ready": all(part.is_ready for part in parts), "parts": [asdict(part) for part in parts]}, indent=2))
+        print(
+            json.dumps(
+                {"is_ready": all(part.is_ready for part in parts), "parts": [asdict(part) for part in parts]}, indent=2
+            )
+        )
     else:
         for part in parts:
             print(f"{'ready    ' if part.is_ready else 'NOT READY'}  {part.part:10} {part.words}")
@@ -84,7 +93,9 @@ def _policy(settings: CameraSettings) -> str:
 
 def _enrolment(settings: CameraSettings) -> str:
     policy = load_policy(settings.policy_file, root_fingerprint=bytes.fromhex(settings.root_fingerprint))
-    load_enrolment(settings.enrolment_file, policy=policy, camera_key=load_device_key(settings.device_key_file).public_key)
+    load_enrolment(
+        settings.enrolment_file, policy=policy, camera_key=load_device_key(settings.device_key_file).public_key
+    )
     return "this camera is enrolled"
 
 
@@ -92,13 +103,17 @@ def _card(settings: CameraSettings) -> str:
     store = FileStore(settings.card_folder)
     free = store.free_bytes()
     if free <= settings.reserve_bytes:
-        raise CameraSoftwareError(f"{free:,d} bytes free, more than {settings.reserve_bytes:,d} expected: dock the camera")
+        raise CameraSoftwareError(
+            f"{free:,d} bytes free, more than {settings.reserve_bytes:,d} expected: dock the camera"
+        )
     if not os.access(settings.card_folder, os.W_OK | os.X_OK):
         raise CameraSoftwareError(f"{settings.card_folder} cannot be written by this user")
     shifts = [folder for folder in store.folders() if parse_shift_folder(folder) is not None]
     unread = [folder for folder in shifts if not _is_sound(store, folder)]
     if unread:
-        raise CameraSoftwareError(f"{len(unread)} of {len(shifts)} shifts have findings, the first in {unread[0]}: dock the camera")
+        raise CameraSoftwareError(
+            f"{len(unread)} of {len(shifts)} shifts have findings, the first in {unread[0]}: dock the camera"
+        )
     held = sum(file.size_bytes for folder in shifts for file in store.files(folder))
     return f"{free:,d} bytes free; {len(shifts)} shifts with {held:,d} bytes that are not erased"
 
@@ -106,14 +121,17 @@ def _card(settings: CameraSettings) -> str:
 def _is_sound(store: FileStore, folder: str) -> bool:
     report = verify_chain(store.read(folder, CHAIN_NAME, 0, CHAIN_SIZE_BYTES_MAX))
     return report is not None and not any(
-        finding.finding_class in ("altered", "incomplete") and finding.kind not in ("chain-not-closed", "recording-not-ended")
+        finding.finding_class in ("altered", "incomplete")
+        and finding.kind not in ("chain-not-closed", "recording-not-ended")
         for finding in report.findings
     )
 
 
 def _dock_port(settings: CameraSettings) -> str:
     if not Path(settings.dock_port).exists():
-        raise CameraSoftwareError(f"{settings.dock_port} is not there: load the USB gadget (g_serial), or name another port")
+        raise CameraSoftwareError(
+            f"{settings.dock_port} is not there: load the USB gadget (g_serial), or name another port"
+        )
     return settings.dock_port
 
 

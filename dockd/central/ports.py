@@ -143,8 +143,7 @@ class ObjectStore(Protocol):
     """
 
     def name_of(self, staged: Path) -> str:
-        """Return the name of a staged file, which stands below the store's own folder and is an object like any other.
-        """
+        """Return the name of a staged file, which stands below the store's own folder and is an object like any other."""
 
     def put(self, name: str, data: bytes, *, can_replace: bool = False) -> None:
         """Make an object of a few bytes, durable on return.

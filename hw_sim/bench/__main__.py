@@ -15,6 +15,7 @@ from dockd.shared.errors import OperatingError
 from hw_sim.bench.agency import BenchAgency, require_adoptable
 from hw_sim.bench.board import Board
 from hw_sim.bench.brokers import find_broker
+from hw_sim.bench.cameras import CAMERAS
 from hw_sim.bench.errors import BenchError
 from hw_sim.bench.options import EMBEDDED, FAULTS, MOSQUITTO, RunOptions, broker_choice, frame_rate_mhz, size_px
 from hw_sim.bench.run import play, resume
@@ -91,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
         help="frames per second, 29.97 for example (default 30)",
     )
     run.add_argument(
+        "--camera",
+        choices=CAMERAS,
+        default=CAMERAS[0],
+        help="simulated as a whole (default), or the real picamera2 over a simulated libcamera",
+    )
+    run.add_argument(
         "--video", type=Path, metavar="FILE", help="the sensor looks at this video, in a loop, below its frame counter"
     )
     run.add_argument(
@@ -163,6 +170,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         agency_folder=None if options.agency is None else options.agency.resolve(),
         video=None if options.video is None else options.video.resolve(),
         video_format=video_format,
+        camera=options.camera,
     )
     (out / _STATE_FILE).write_text(told.model_dump_json(indent=2))
     return _go(out, told, options.report, console, is_resumed=False)
@@ -177,8 +185,13 @@ def _resume(options: argparse.Namespace, console: Console) -> int:
             next_step="name that folder",
         )
     told = RunOptions.model_validate(json.loads(state.read_text()))
-    # Nothing is recorded any more, so nobody needs the video, which may be gone.
-    again = {"fault": None, "video": None, "patience_s": options.patience_s or 60.0 + told.seconds}
+    # Nothing is recorded any more, so nobody needs the video, which may be gone, or picamera2.
+    again = {
+        "fault": None,
+        "video": None,
+        "camera": CAMERAS[0],
+        "patience_s": options.patience_s or 60.0 + told.seconds,
+    }
     told = told.model_copy(update=again)
     return _go(options.out.resolve(), told, options.report, console, is_resumed=True)
 

@@ -36,6 +36,7 @@ class RunOptions(BaseModel):
     agency_folder: Path | None = None
     video: Path | None = None
     video_format: str | None = None
+    camera: str = "simulated"
 
 
 def size_px(text: str) -> tuple[int, int]:

@@ -6,7 +6,6 @@
 import itertools
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from firmware.ports import Gesture
@@ -212,7 +211,7 @@ def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcom
         erased_after_receipt=outcome.is_erased_after_receipt,
         seconds_from_docked_to_ready=docking.seconds_to(docking.ready_at_mono_ns),
         seconds_from_docked_to_receipted=docking.seconds_to(docking.receipted_at_mono_ns),
-        camera="simulated sensor, PyAV libx264 and AAC",
+        camera=_camera_name(world),
         video=None if options.video is None else f"{options.video.name}: {options.video_format}",
         broker=world.broker.title,
         broker_client_auth=world.broker.client_auth,
@@ -225,6 +224,9 @@ def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcom
     )
 
 
-def report_path(given: Path | None, out: Path) -> Path:
-    """Return where the report goes when nobody said."""
-    return given if given is not None else out / "report.json"
+def _camera_name(world: World) -> str:
+    """Return what the camera's process said of its camera."""
+    named = [
+        str(event.fields["name"]) for event in world.events.all() if (event.child, event.name) == ("camera", "camera")
+    ]
+    return named[-1] if named else "unknown"

@@ -164,6 +164,7 @@ class World:
         arguments: dict[str, Any] = {
             "--settings": self.agency.camera_settings,
             "--seed": options.seed,
+            "--camera": options.camera,
             "--width-px": options.width_px,
             "--height-px": options.height_px,
             "--frame-rate-mhz": options.frame_rate_mhz,

@@ -56,23 +56,22 @@ class MediaVerifier:
                 self._end_region()
 
     def finish(self) -> tuple[Finding, ...]:
-        """Return everything found, at the end of the file."""
+        """Return everything found, at the end of the file. To be asked once."""
+        recording, is_cut = self._recording, self._recording.withheld_chunk_count > 0
         if self._region is not None:
             missing = self.size_expected_bytes - self._offset_bytes
             self._find("media-short", f"the file ends {missing} bytes early", self._offset_bytes, self._region)
-            self._region = None
-        is_end_known = self._recording.closed is not None or not self._recording.is_partly_withheld
-        if self._excess_bytes and is_end_known:
+        unchecked_bytes = self._undescribed_bytes
+        if is_cut and recording.closed is None:
+            # Nobody can tell where the file ends: behind the last chunk that is shown there may be withheld ones.
+            unchecked_bytes += self._excess_bytes
+        elif self._excess_bytes:
             text = f"{self._excess_bytes} bytes that no chunk describes"
             self._find("media-excess", text, self._offset_bytes, None)
-        elif self._excess_bytes:
-            self._undescribed_bytes += self._excess_bytes
-        self._excess_bytes = 0
-        if self._undescribed_bytes:
-            is_cut = self._recording.is_partly_withheld
-            text = f"{self._undescribed_bytes} bytes are of chunks whose entries are {'withheld' if is_cut else 'missing'}: not checked"
+        if unchecked_bytes:
+            why = "withheld" if is_cut else "missing"
+            text = f"{unchecked_bytes} bytes are of chunks whose entries are {why}: not checked"
             self._find("part-withheld" if is_cut else "chunk-missing", text, None, None)
-            self._undescribed_bytes = 0
         return self._log.findings()
 
     def _lay_out(self, number: int) -> Iterator[_Region]:

@@ -128,7 +128,8 @@ def test_a_film_beside_the_page_plays_too(browser: Browser, run: tuple[Path, dic
 
     browser.wait("return document.getElementById('film-1').currentTime > 2.6")
     assert browser.console() == []
-    assert set(browser.requests()) <= {beside.as_uri(), (page.parent / path).as_uri(), "data:,"}
+    asked = {address for address in browser.requests() if not address.startswith("data:")}
+    assert asked == {beside.as_uri(), (page.parent / path).as_uri()}
 
 
 def test_the_keyboard_reaches_and_plays_the_film(browser: Browser, run: tuple[Path, dict[str, Any]]) -> None:

@@ -171,8 +171,14 @@ def test_with_the_closing_withheld_too_nobody_knows_where_the_file_ends() -> Non
     assert brief(verify(DATA + b"more", report=report)) == ["part-withheld None None"]
 
 
-def test_the_closing_alone_withheld_hides_no_excess() -> None:
+def test_where_the_end_is_known_nothing_behind_it_is_taken_for_withheld() -> None:
+    """By the closing, or because every chunk is shown."""
     assert brief(verify(DATA + b"more", report=hidden(SHIFT, 6))) == ["media-excess None None"]
+    assert brief(verify(DATA + b"more", report=hidden(SHIFT, 1, 6))) == ["media-excess None None"]
+    assert brief(verify(DATA + b"more", report=hidden(SHIFT, 3))) == [
+        "media-excess None None",
+        "part-withheld None None",
+    ]
 
 
 def test_parts_that_are_said_to_overlap_are_not_passed_over() -> None:

@@ -13,7 +13,7 @@ from hw_sim.bench.timeline.sections import moment_time, sign
 from hw_sim.bench.timeline.words import ASSURANCE, PICTURE, PICTURE_KEY, SOUND, seconds, size
 
 MARKS_MAX: Final = 24
-_MARK_GAP: Final = 8.0
+_MARK_GAP: Final = 10.0
 """In percent: as near as two numbers may stand on a telephone."""
 _TICKS_MAX: Final = 8
 _TICK_PLACE_MAX: Final = 92.0
