@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         root = _root_fingerprint(options.root)
-        verdict = verify_folder(Path(options.path), root, policy_file=options.policy, enrolment_file=options.enrolment)
+        verdict = verify_folder(
+            Path(options.path), root, policy_file=options.policy, enrolment_file=options.enrolment, progress=_progress
+        )
     except UnusableInput as error:
         print(f"sealcam-verify: {_printable(str(error))}", file=sys.stderr)
         return 2
@@ -93,7 +95,14 @@ def _root_fingerprint(given: str | None) -> bytes | None:
     return fingerprint
 
 
-def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, enrolment_file: Path | None) -> Verdict:
+def verify_folder(
+    path: Path,
+    root: bytes | None,
+    *,
+    policy_file: Path | None,
+    enrolment_file: Path | None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Verdict:
     """Return the verdict on every shift at or below ``path``.
 
     Raises:
@@ -115,7 +124,7 @@ def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, e
     shifts: list[ShiftEvidence] = []
     reports: dict[str, ChainReport] = {}
     for number, folder in enumerate(folders):
-        _progress(f"shift {number + 1} of {len(folders)}")
+        progress(f"shift {number + 1} of {len(folders)}")
         trust = judge_trust(
             signed_policy=_beside(folder, "policy") if policy_file is None else _small(policy_file),
             enrolment=_beside(folder, "enrolment") if enrolment_file is None else _small(enrolment_file),
@@ -128,7 +137,7 @@ def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, e
         if evidence is not None:
             shifts.append(evidence)
             reports[label] = evidence.report
-    _progress("")
+    progress("")
     findings += succession_findings(reports)
     return judge(shifts, findings=findings)
 
@@ -201,7 +210,11 @@ def _text(verdict: Verdict) -> str:
     if verdict.root_fingerprint is not None:
         state = "confirmed: it is the one given with --root" if verdict.is_root_confirmed else "not confirmed"
         lines += ["", f"Root fingerprint {verdict.root_fingerprint} ({state})."]
-        if not verdict.is_root_confirmed:
+        if any(finding.kind == "root-mismatch" for finding in verdict.findings):
+            lines.append(
+                "It is not the one given with --root: this was issued by somebody else, or the policy was exchanged."
+            )
+        elif not verdict.is_root_confirmed:
             lines.append("Compare it with the one that the agency published, or give that one with --root.")
     return "\n".join(_printable(line) for line in lines)
 

@@ -18,7 +18,7 @@ _KINDS_OF_CLASS: Final[dict[FindingClass, tuple[str, ...]]] = {
         "chunk-out-of-sequence", "part-hash-mismatch", "camera-mismatch", "receipt-contradicts", "key-box-mismatch",
     ),
     "incomplete": (
-        "chain-empty", "chain-not-closed", "chain-missing", "recording-missing", "recording-not-ended", "chunk-missing",
+        "chain-empty", "chain-not-closed", "chain-missing", "shift-missing", "recording-missing", "recording-not-ended", "chunk-missing",
         "media-missing", "media-short", "media-excess", "file-unknown",
     ),
     "gap": ("frames-dropped", "resumed-unclean", "recording-interrupted"),
@@ -27,7 +27,7 @@ _KINDS_OF_CLASS: Final[dict[FindingClass, tuple[str, ...]]] = {
         "camera-revoked", "receipt-invalid",
     ),
     "cut": ("body-withheld", "part-withheld"),
-    "note": ("kind-unknown", "pre-event-short", "receipt-missing", "policy-of-shift-unknown"),
+    "note": ("kind-unknown", "pre-event-short", "receipt-missing", "shift-before-absent", "policy-of-shift-unknown"),
 }  # fmt: skip
 CLASS_OF_KIND: Final[dict[str, FindingClass]] = {
     kind: group for group, kinds in _KINDS_OF_CLASS.items() for kind in kinds

@@ -1,8 +1,12 @@
 """`sealcam-bench`: a simulated officer's day on real programs, from the lens to the verdict."""
 
 import argparse
+import io
 import json
+import os
 import random
+import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +28,8 @@ from hw_sim.bench.world import World
 from hw_sim.video_file import VIDEO_EXPECTED, VIDEO_NEXT_STEP, UnusableVideo, probe
 
 TABLE_WIDTH: Final = 132
+ROOM_BYTES: Final = 256 << 20
+ROOM_BYTES_PER_S: Final = 8 << 20
 _STATE_FILE: Final = "bench.json"
 _EXAMPLES: Final = """examples:
   ./scripts/bench --seconds 20 --out o --report r.json
@@ -35,6 +41,9 @@ exit code: 0 everything held; 1 something did not, and the last line says what; 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another, and nothing fails
     # Where nobody sets a width, the table takes what it needs.
     console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     try:
@@ -47,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "sealcam-bench: stopped; what was recorded is on the card, and `resume` goes on from there", file=sys.stderr
+            "sealcam-bench: stopped; what is not receipted yet is on the card: resume goes on from there",
+            file=sys.stderr,
         )
         return 2
 
@@ -152,7 +162,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         raise BenchError(f"--pre-event-s {options.pre_event_s}", expected="0 to 120", next_step="give whole seconds")
     _require_fitting(options)
     video_format = None if options.video is None else _video_format(options.video)
+    _require_writable(options.report)
     out = _fresh_folder(options.out)
+    _require_room(out, options.seconds)
     told = RunOptions(
         seconds=options.seconds,
         pre_event_s=options.pre_event_s,
@@ -177,6 +189,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _resume(options: argparse.Namespace, console: Console) -> int:
+    _require_writable(options.report)
     state = options.out / _STATE_FILE
     if not state.exists():
         raise BenchError(
@@ -207,6 +220,8 @@ def _go(out: Path, told: RunOptions, report_file: Path | None, console: Console,
     report = with_timeline(world, report)
     report.save(report_file if report_file is not None else out / "report.json")
     report.show(console, out)
+    if told.fault is not None:
+        console.print(f"Heal it: ./scripts/bench resume {shlex.quote(str(out))}", highlight=False, soft_wrap=True)
     return 0 if report.is_good else 1
 
 
@@ -251,14 +266,33 @@ def _video_format(path: Path) -> str:
         raise BenchError(f"--video {error.found}", expected=VIDEO_EXPECTED, next_step=VIDEO_NEXT_STEP) from error
 
 
+def _require_writable(report: Path | None) -> None:
+    """Find out before the day, not after it, that the report cannot be written."""
+    if report is not None and not (report.absolute().parent.is_dir() and os.access(report.absolute().parent, os.W_OK)):
+        raise BenchError(
+            f"--report {report}: its folder is not there, or not ours to write to",
+            expected="a file in a folder that is there",
+            next_step="name another",
+        )
+
+
+def _require_room(out: Path, seconds: float) -> None:
+    """Refuse a disk on which card, spool, store and videos of the day have no room."""
+    needed, free = ROOM_BYTES + int(seconds * ROOM_BYTES_PER_S), shutil.disk_usage(out).free
+    if free < needed:
+        raise BenchError(
+            f"{out} has {free // 1_000_000} MB free",
+            expected=f"{needed // 1_000_000} MB",
+            next_step="name a folder on another disk",
+        )
+
+
 def _fresh_folder(given: Path | None) -> Path:
     if given is None:
         return Path(tempfile.mkdtemp(prefix="sealcam-bench-"))
     if given.exists() and (not given.is_dir() or any(given.iterdir())):
         found = "is not empty" if given.is_dir() else "is a file"
-        raise BenchError(
-            f"{given} {found}", expected="a new folder or an empty one", next_step=f"name another, or: rm -r {given}"
-        )
+        raise BenchError(f"{given} {found}", expected="a new folder or an empty one", next_step="name another folder")
     given.mkdir(parents=True, exist_ok=True)
     return given.resolve()
 

@@ -48,6 +48,7 @@ class Board:
         self._began_s = time.monotonic()
         self._status: Status | None = None
         self._live = ""
+        self._said: set[tuple[str, str]] = set()
 
     def __enter__(self) -> "Board":
         """Begin to show."""
@@ -79,7 +80,9 @@ class Board:
             self.live(str(fields.get("text", "")))
             return
         words = self._words(event)
-        if words:
+        is_repeated = event.name in _TROUBLES and (event.child, words) in self._said
+        if words and not is_repeated:
+            self._said.add((event.child, words))
             self._line(event.child, words)
 
     def live(self, words: str) -> None:

@@ -58,10 +58,10 @@ def changed_files(shift: ClosedShift, card: Path) -> tuple[str, ...]:
     return tuple(name for name, before in shift.file_hashes.items() if now.get(name) != before)
 
 
-def erased_entries(card: Path) -> tuple[Erased, ...]:
-    """Return every `erased` entry in the chains on the card."""
+def erased_entries(*folders: Path) -> tuple[Erased, ...]:
+    """Return every `erased` entry in the chains below folders: the card's, and those that have reached central."""
     found: list[Erased] = []
-    for chain in sorted(card.glob(f"shift-*/{CHAIN_NAME}")):
+    for chain in sorted(chain for folder in folders for chain in folder.rglob(CHAIN_NAME)):
         report = verify_chain(chain.read_bytes())
         if report is not None:
             found += [body for _, body in report.bodies if isinstance(body, Erased)]

@@ -19,7 +19,7 @@ class Recorded(BaseModel):
     pre_event_ms: int
     chunk_count: int
     size_bytes: int
-    frames_captured: int
+    frames_captured: int | None
     frame_first: int | None
     frame_last: int | None
 

@@ -1,8 +1,10 @@
 """What one run of the bench found: the JSON object of `--report`, the table on the terminal, and the sentence of verdict."""
 
+import shlex
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +20,8 @@ class RecordingRow(BaseModel):
     pre_event_s: float
     chunks: int
     bytes: int
-    frames_captured: int
+    frames_captured: int | None
+    """As the sensor counted; None where a later run could not ask it."""
     frames_decoded: int = 0
     frames_missing: int = 0
     av_offset_ms: float | None = None
@@ -77,7 +80,10 @@ class Report(BaseModel):
         lines += [(f"timeline             {out / self.timeline}", "")] if self.timeline is not None else []
         lines += [
             (f"what was said        {out / self.events}", ""),
-            (f"verify it yourself   ./scripts/verify {out / self.sealed} --root {self.root_fingerprint}", ""),
+            (
+                f"verify it yourself   ./scripts/verify {shlex.quote(str(out / self.sealed))} --root {self.root_fingerprint}",
+                "",
+            ),
             ("", ""),
         ]
         for line, style in lines:
@@ -87,19 +93,16 @@ class Report(BaseModel):
         )
 
     def _table(self) -> Table:
-        table = Table(title="From lens to verdict")
-        for heading in ("recording", "pre-event", "live", "chunks", "bytes"):
-            table.add_column(heading, justify="left" if heading == "recording" else "right")
-        for heading in ("frames", "missing", "sound off by", "receipt", "card"):
-            table.add_column(heading, justify="right")
+        table = Table(title="From lens to verdict", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in ("recording", "before + live", "MB", "frames", "missing", "sound", "receipt", "card"):
+            table.add_column(heading, justify="left" if heading == "recording" else "right", no_wrap=True)
         for row in self.recordings:
+            captured = "?" if row.frames_captured is None else str(row.frames_captured)
             table.add_row(
                 row.recording_id[:8],
-                f"{row.pre_event_s:.1f} s",
-                f"{row.live_s:.1f} s",
-                str(row.chunks),
-                f"{row.bytes:,d}",
-                f"{row.frames_decoded} of {row.frames_captured}" if row.mp4 else f"? of {row.frames_captured}",
+                f"{row.pre_event_s:.1f} + {row.live_s:.1f} s",
+                f"{row.bytes / 1e6:.1f}",
+                f"{row.frames_decoded}/{captured}" if row.mp4 else f"?/{captured}",
                 str(row.frames_missing) if row.mp4 else "?",
                 "-" if row.av_offset_ms is None else f"{row.av_offset_ms:.1f} ms",
                 "yes" if row.is_receipted else "no",

@@ -19,6 +19,7 @@ from hw_sim.bench.options import RunOptions
 from hw_sim.bench.recorded import Recorded
 from hw_sim.bench.report import Report
 from hw_sim.bench.world import World
+from protocol.verify.recordings import RecordingView
 
 START_SECONDS_MAX: Final = 30.0
 DOCK_SECONDS_MAX: Final = 30.0
@@ -72,6 +73,13 @@ def resume(world: World, options: RunOptions, board: Board) -> Report:
     board.step("starting everything again")
     since = world.events.count
     world.start(options)
+    if not recorded:
+        # The day was cut before the sensor could be asked: the chain, which is closed by docking, tells what there is.
+        _wait(
+            world, "camera", {"new-shift"}, seconds=DOCK_SECONDS_MAX, what="the camera to notice its dock", since=since
+        )
+        shifts = tuple(shift for shift in closed_shifts(world.card) if shift.report.recordings)
+        recorded = tuple(_told_by_chain(shift, view) for shift in shifts for view in shift.report.recordings)
     return finish(world, options, board, shifts=shifts, recorded=recorded, since=since)
 
 
@@ -150,7 +158,7 @@ def _wait_until_empty(world: World, options: RunOptions) -> None:
 
 
 def _recorded(world: World, shift: ClosedShift) -> tuple[Recorded, ...]:
-    """Ask the sensor, which counts by itself, how many frames it exposed in the time of each recording."""
+    """Return a shift's recordings, with how many frames the sensor, which counts by itself, exposed in the time of each."""
     found = []
     for number, view in enumerate(shift.report.recordings):
         assert view.opened is not None
@@ -171,21 +179,28 @@ def _recorded(world: World, shift: ClosedShift) -> tuple[Recorded, ...]:
         )
         if answer is None:
             raise world.camera.gone()
-        found.append(
-            Recorded(
-                recording_id=view.recording_id.hex(),
-                shift_folder=shift.folder,
-                shift_number=shift.number,
-                duration_us=view.duration_us,
-                pre_event_ms=view.opened.pre_event_ms,
-                chunk_count=len(view.chunks),
-                size_bytes=view.size_bytes,
-                frames_captured=answer.fields["count"],
-                frame_first=answer.fields["first"],
-                frame_last=answer.fields["last"],
-            )
-        )
+        frames = {
+            f"frame{key}": answer.fields[name]
+            for key, name in (("s_captured", "count"), ("_first", "first"), ("_last", "last"))
+        }
+        found.append(_told_by_chain(shift, view).model_copy(update=frames))
     return tuple(found)
+
+
+def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
+    """Return a recording without the sensor's counts, which only the camera that recorded it knows."""
+    return Recorded(
+        recording_id=view.recording_id.hex(),
+        shift_folder=shift.folder,
+        shift_number=shift.number,
+        duration_us=view.duration_us,
+        pre_event_ms=0 if view.opened is None else view.opened.pre_event_ms,
+        chunk_count=len(view.chunks),
+        size_bytes=view.size_bytes,
+        frames_captured=None,
+        frame_first=None,
+        frame_last=None,
+    )
 
 
 def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcome) -> Report:
@@ -199,7 +214,7 @@ def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcom
         problems=outcome.problems,
         findings=outcome.findings,
         recordings=rows,
-        frames_captured=sum(row.frames_captured for row in rows),
+        frames_captured=sum(row.frames_captured or 0 for row in rows),
         frames_decoded=sum(row.frames_decoded for row in rows),
         frames_missing=sum(row.frames_missing for row in rows),
         av_offset_ms_max=max(offsets, default=None),

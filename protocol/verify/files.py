@@ -3,7 +3,7 @@
 Pure: what the files hold comes through a reader that the caller passes in (spec/05-verdict.md, 5.1 and 5.2, rules 2 to 5 and 7).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from protocol.entries import EntryPlace
 from protocol.keybox import key_box_hash
@@ -150,6 +150,8 @@ def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
         if named is not None:
             before = by_shift.get((report.camera_key, named.shift_id), before)
         if before is None:
+            if named is not None:
+                yield _absent_shift(folder, report, reports.values())
             continue
         found = EntryPlace(shift_id=before.shift_id, sequence=before.head_sequence, head_hash=before.head_hash)
         if named != found:
@@ -158,6 +160,20 @@ def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
                 f"names {said}; the one before it here ends with entry {found.sequence} of shift {found.shift_id.hex()}"
             )
             yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
+
+
+def _absent_shift(folder: str, report: ChainReport, others: Iterable[ChainReport]) -> Finding:
+    """Say that the shift before this one is not here: a hole where an earlier one is, else the edge of what was given."""
+    assert report.opened is not None and report.opened.previous_shift is not None
+    number, named = report.opened.shift_number - 1, report.opened.previous_shift
+    has_earlier = any(
+        other.camera_key == report.camera_key and other.opened is not None and other.opened.shift_number < number
+        for other in others
+    )
+    text = f"follows shift {number}, {named.shift_id.hex()}, which is not here"
+    if has_earlier:
+        return _finding("shift-missing", folder, CHAIN_NAME, f"{text}, although an earlier shift of this camera is")
+    return _finding("shift-before-absent", folder, CHAIN_NAME, text)
 
 
 def _path(folder: str, name: str) -> str:

@@ -245,6 +245,24 @@ def test_the_day_is_told_without_overlap_from_standby_to_dock() -> None:
     assert bands[1] == Band("recording", UNIX_MS + 6_000, UNIX_MS + 11_500, 1)
 
 
+def test_standby_between_two_recordings_leaves_no_hole_in_the_day() -> None:
+    chain = DayChain(AGENCY, CAMERA, number=1, opened_ms=0)
+    for number in (1, 5):
+        recording_id = secret(f"recording {number}", 16)
+        chain.open(number * 1_000, recording_id, origin_ms=number * 1_000)
+        chain.chunk(recording_id, ("present", 1_000))
+        chain.close(recording_id)
+
+    bands = ToldDay(chain).timeline().day
+
+    assert [(band.kind, band.start_ms - UNIX_MS, band.end_ms - UNIX_MS) for band in bands] == [
+        ("standby", 0, 1_000),
+        ("recording", 1_000, 2_000),
+        ("standby", 2_000, 5_000),
+        ("recording", 5_000, 6_000),
+    ]
+
+
 def test_a_recording_without_a_chain_is_named_as_untold() -> None:
     day = good_day()
     lost = day.rows[0].model_copy(update={"recording_id": "00" * 16})
@@ -261,6 +279,23 @@ def test_nothing_at_hand_is_a_day_without_recordings() -> None:
 
     assert (timeline.lives, timeline.day, timeline.assurance) == ((), (), 0)
     assert (timeline.word, timeline.tone) == ("Unreadable", "bad")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "165 of the 165 that the sensor took, none missing"),
+        ({"frames_decoded": 160, "frames_missing": 5}, "160 of the 165 that the sensor took, 5 missing"),
+        ({"mp4": None}, "the sensor took 165; not counted in the film"),
+        ({"frames_captured": None}, "165 in the film; the sensor could not be asked"),
+        ({"frames_captured": None, "mp4": None}, "not counted"),
+    ],
+)
+def test_frames_are_told_as_far_as_they_were_counted(changes: dict[str, object], expected: str) -> None:
+    day = good_day()
+    day.rows = (day.rows[0].model_copy(update=changes),)
+
+    assert life_of(day).frames == expected
 
 
 def test_the_reason_that_the_vault_was_given_is_told() -> None:

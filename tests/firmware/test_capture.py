@@ -225,19 +225,43 @@ def test_sound_that_was_muted_stays_out_of_the_recording_that_goes_on() -> None:
 
 
 def test_sound_before_the_press_stays_out_of_the_recording_that_goes_on() -> None:
+    """And what was said after the press stays in, though the second recording was opened later."""
     studio = Set(has_pre_event_audio=False).live(3)
-    fail_media_sync(after=studio)
     studio.store._faults = Faults(fail_at_sync=studio.store.sync_count + 6)
     studio.capture.open("press", studio.now_us, continues=None)
     pressed = studio.second
+    studio.live(2, is_written=False)
     assert studio.write() is Event.WRITE_FAILED
     studio.capture.end("write-error")
-    studio.open("write-error").live(2).end()
+    studio.open("write-error").live(1).end()
     heard = [studio.sound_of(recording) for recording in studio.recordings]
 
-    assert len(heard) == 2
-    assert all(second >= pressed for seconds in heard for second in seconds)
-    assert pressed in heard[1]
+    assert heard == [set(), {pressed, pressed + 1, pressed + 2}]
+    studio.check()
+
+
+def test_a_recording_of_which_not_one_chunk_was_written_leaves_no_empty_file() -> None:
+    """The verifier would ask what it is."""
+    studio = Set().live(3)
+    studio.store._faults = Faults(fail_at_sync=studio.store.sync_count + 4)
+    studio.capture.open("press", studio.now_us, continues=None)
+    assert studio.write() is Event.WRITE_FAILED
+    studio.capture.end("write-error")
+    studio.open("write-error").live(1).end()
+    first, second = studio.recordings
+
+    assert (len(first.view.chunks), len(second.view.chunks)) == (0, 3)
+    studio.check()
+
+
+def test_a_mute_ends_with_its_recording() -> None:
+    studio = Set().live(2).open().live(1)
+    studio.capture.mute(studio.now_us)
+    studio.live(1).end().live(3).open().live(1).end()
+    second = studio.recordings[1]
+
+    assert {span.state for span in second.spans} == {"present"}
+    assert studio.second - 1 in studio.sound_of(second)
 
 
 def test_a_mute_and_unmute_before_there_is_a_whole_gop_is_kept() -> None:

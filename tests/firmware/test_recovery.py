@@ -15,7 +15,7 @@ Files = dict[str, bytes]
 
 
 def cards() -> dict[str, Files]:
-    """Return a card with a closed shift and an open one, in which a recording runs: its third chunk is durable."""
+    """Return a card with a closed shift and an open one, in which a recording runs: four chunks are durable, and a mark after them."""
     life = Life(CrashStore(), "first life")
     life.start()
     life.record(1)
@@ -23,6 +23,7 @@ def cards() -> dict[str, Files]:
     life.live(2)
     life.capture.open("press", life.clock.mono_ns() // 1000, continues=None)
     life.live(2)
+    life.capture.mark(life.clock.mono_ns() // 1000)
     return {folder: dict(files) for folder, files in life.store.disk.live().items()}
 
 
@@ -79,7 +80,7 @@ def test_a_running_recording_is_named_and_nothing_is_cut(card: dict[str, Files])
 def test_a_torn_entry_is_cut_with_the_media_that_it_describes(card: dict[str, Files], kept_bytes: int) -> None:
     files = card[open_folder(card)]
     chain = files[CHAIN_NAME]
-    whole, end = record_ends(chain)[-2:]
+    whole, end, _ = record_ends(chain)[-3:]  # The mark after the last chunk was never begun.
     files[CHAIN_NAME] = chain[: whole + kept_bytes] if kept_bytes > 0 else chain[: end - 1]
     plan = plan_of(files, open_folder(card))
 
@@ -185,13 +186,13 @@ def test_a_closed_shift_with_rubbish_behind_it_is_not_taken_up_again(card: dict[
 # Damage that no power cut makes: nothing goes.
 
 
-@pytest.mark.parametrize("entry", range(6))
+@pytest.mark.parametrize("entry", range(7))
 def test_no_flipped_bit_makes_a_camera_drop_footage(card: dict[str, Files], entry: int) -> None:
     """I2: a hole in the chain must not turn what it described into an orphan. (The last entry may be a torn write.)"""
     folder = open_folder(card)
     before = {name: len(data) for name, data in card[folder].items() if name != CHAIN_NAME}
     starts = [0, *record_ends(card[folder][CHAIN_NAME])]
-    assert len(starts) == 8
+    assert len(starts) == 9
     for offset in (0, 2, 12, 40, 130, (starts[entry + 1] - starts[entry]) // 2, starts[entry + 1] - starts[entry] - 3):
         damaged = {**card[folder], CHAIN_NAME: flip(card[folder][CHAIN_NAME], starts[entry] + offset)}
         life = recovered({**card, folder: damaged})

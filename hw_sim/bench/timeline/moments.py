@@ -108,8 +108,8 @@ def _standby(film: Film) -> Iterator[Moment]:
     if since is None:
         return
     wanted_ms = film.opened.pre_event_wanted_ms
-    kept = f"the last {seconds(wanted_ms * 1000)}" if wanted_ms else "nothing"
-    text = f"The camera is awake. It keeps {kept} in memory and stores nothing."
+    kept = f"at least the last {seconds(wanted_ms * 1000)}" if wanted_ms else "nothing"
+    text = f"The camera is awake. It keeps {kept} in memory, and stores no picture."
     yield Moment("standby", "Standby", text, since[1].at.utc_ms, None, _entry(since[0]))
 
 

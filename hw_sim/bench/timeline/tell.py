@@ -12,7 +12,7 @@ from hw_sim.bench.timeline.custody import Event, Proof, Said, custody_of, receip
 from hw_sim.bench.timeline.facts import Band, Life, Timeline, Tone
 from hw_sim.bench.timeline.moments import Film, film_of, moments_of, picture_of, sound_of
 from hw_sim.bench.timeline.words import CLOCK
-from protocol.entries import Erased
+from protocol.entries import Erased, RecordingClosed
 from protocol.errors import PeerError
 from protocol.receipt import Receipt, receipt_hash, verify_receipt
 from protocol.verify.chain import ChainReport
@@ -111,6 +111,10 @@ def _life(film: Film, number: int, at: _At) -> Life:
 def _frames(row: RecordingRow | None) -> str:
     if row is None:
         return "not counted"
+    if row.frames_captured is None:
+        return f"{row.frames_decoded:,d} in the film; the sensor could not be asked" if row.mp4 else "not counted"
+    if row.frames_captured is None:
+        return f"{row.frames_decoded:,d}, {row.frames_missing:,d} missing"
     if row.mp4 is None:
         return f"the sensor took {row.frames_captured:,d}; not counted in the film"
     missing = "none missing" if not row.frames_missing else f"{row.frames_missing:,d} missing"
@@ -123,8 +127,12 @@ def _day(films: Sequence[Film], lives: Sequence[Life]) -> Iterator[Band]:
     for film, life in zip(films, lives, strict=True):
         since = film.standby_since()
         begin_ms = max(reached_ms, film.begins_at_ms)
-        if since is not None and max(reached_ms, since[1].at.utc_ms) < begin_ms:
-            yield Band("standby", max(reached_ms, since[1].at.utc_ms), begin_ms)
+        if since is not None:
+            # After a recording standby begins with its last picture; the entry that says so comes a little later.
+            is_behind_recording = reached_ms > 0 and isinstance(since[1], RecordingClosed)
+            since_ms = reached_ms if is_behind_recording else max(reached_ms, since[1].at.utc_ms)
+            if since_ms < begin_ms:
+                yield Band("standby", since_ms, begin_ms)
         reached_ms = max(begin_ms, film.at_ms(life.duration_us))
         yield Band("recording", begin_ms, reached_ms, life.number)
         docked_ms = life.custody[0].at_ms
