@@ -53,10 +53,19 @@ def test_a_shift_that_does_not_follow_the_one_before_it_is_found(previous: objec
     assert verdict.findings[0].place.file == f"{name_of(after, 2)}/chain"
 
 
-def test_a_shift_that_follows_one_that_is_not_here_is_not_held_against_it() -> None:
+def test_a_shift_that_is_missing_between_two_is_found() -> None:
     third = story("OZ", name="third", number=3, previous=NEXT.last)
 
-    assert kinds_of(verdict_on({name_of(SHIFT): FOLDER, name_of(third, 3): folder_of(third)})) == []
+    verdict = verdict_on({name_of(SHIFT): FOLDER, name_of(third, 3): folder_of(third)})
+
+    assert (verdict.verdict, kinds_of(verdict)) == ("altered or incomplete", ["shift-missing"])
+    assert verdict.findings[0].place.file == f"{name_of(third, 3)}/chain"
+
+
+def test_a_shift_given_without_the_one_before_it_is_authentic_and_noted() -> None:
+    verdict = verdict_on({name_of(NEXT, 2): folder_of(NEXT)})
+
+    assert (verdict.verdict, "shift-before-absent" in kinds_of(verdict)) == ("authentic", True)
 
 
 def test_shifts_of_two_cameras_have_nothing_to_do_with_each_other() -> None:

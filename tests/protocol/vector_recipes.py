@@ -190,6 +190,14 @@ def two_shifts(previous: EntryPlace | None = None) -> dict[str, Folder]:
     return one(folder_of(first), first) | one(folder_of(second), second, 2)
 
 
+def without_second_shift() -> dict[str, Folder]:
+    """Return the first and the third of three shifts."""
+    first = tell()
+    second = make_shift("O[c]Z", name="vectors/next", number=2, previous=first.last, policy_hash=POLICY_HASH)
+    third = make_shift("OZ", name="vectors/third", number=3, previous=second.last, policy_hash=POLICY_HASH)
+    return one(folder_of(first), first) | one(folder_of(third), third, 3)
+
+
 def stranger() -> Shift:
     return make_shift(STORY, name="vectors/stranger", device=Device("stranger"), policy_hash=POLICY_HASH)
 

@@ -22,6 +22,7 @@ from tests.protocol.vector_recipes import (
     with_file,
     withheld_but,
     without_file,
+    without_second_shift,
 )
 
 WHOLE: Final = "authentic"
@@ -42,6 +43,13 @@ def _in_order() -> Iterator[Recipe]:
     everything = {name_of(shift): folder_of(shift)}
     yield Recipe("whole", WHOLE, "none", "One shift, two recordings, everything at hand.", everything)
     yield Recipe("two-shifts", WHOLE, "none", "Two shifts that follow each other.", two_shifts())
+    yield Recipe(
+        "shift-before-absent",
+        WHOLE,
+        "shift-before-absent",
+        "The second shift alone: what was given begins with it.",
+        dict(list(two_shifts().items())[1:]),
+    )
     yield Recipe(
         "power-off", WHOLE, "none", "Switched off and on again: no next key, and no assurance lost.", told("Oepr[c]Z")
     )
@@ -124,6 +132,13 @@ def _incomplete() -> Iterator[Recipe]:
         "chain-empty",
         "A chain without one entry.",
         with_file(CHAIN_NAME, b"no chain at all"),
+    )
+    yield Recipe(
+        "shift-missing",
+        ALTERED,
+        "shift-missing",
+        "The first and the third of three shifts: the second is missing.",
+        without_second_shift(),
     )
     yield Recipe("chain-missing", "unreadable", "chain-missing", "Media without their chain.", without_file(CHAIN_NAME))
     yield Recipe(

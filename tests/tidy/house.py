@@ -11,7 +11,9 @@ from packaging.utils import canonicalize_name
 
 FILE_LINES_MAX: Final = 400
 # Longer ones, each with its reason; an entry that is no longer needed is a defect too.
-LONGER_FILES: Final[Mapping[str, str]] = {}
+LONGER_FILES: Final[Mapping[str, str]] = {
+    "tests/firmware/test_capture.py": "every case of one class, each short; split, one would look for a case in two files",
+}
 
 FOLDERS: Final = frozenset({"firmware", "dockd", "protocol", "hw_sim", "scripts", "tests"})
 DOCUMENTS: Final = (
