@@ -12,6 +12,7 @@ from firmware.errors import StoreUncertain
 from firmware.ports import EncodedAudio, EncodedFrame
 from hw_sim.crash_store import CrashStore, Faults
 from protocol.entries import CloseReason, OpenReason
+from protocol.layout import key_box_name, media_name
 from tests.firmware.crash_judge import Card, damaged
 from tests.firmware.crash_world import AGENCY, AUDIO, VIDEO, Life, SeededEntropy
 from tests.firmware.streams import START_CODE, delta_frame, key_frame
@@ -241,7 +242,6 @@ def test_sound_before_the_press_stays_out_of_the_recording_that_goes_on() -> Non
 
 
 def test_a_recording_of_which_not_one_chunk_was_written_leaves_no_empty_file() -> None:
-    """The verifier would ask what it is."""
     studio = Set().live(3)
     studio.store._faults = Faults(fail_at_sync=studio.store.sync_count + 4)
     studio.capture.open("press", studio.now_us, continues=None)
@@ -250,7 +250,11 @@ def test_a_recording_of_which_not_one_chunk_was_written_leaves_no_empty_file() -
     studio.open("write-error").live(1).end()
     first, second = studio.recordings
 
-    assert (len(first.view.chunks), len(second.view.chunks)) == (0, 3)
+    names = {file.name for file in studio.store.files(studio.life.log.folder)}
+
+    assert (len(first.view.chunks), len(second.view.chunks)) == (0, 4)
+    assert key_box_name(first.view.recording_id) in names
+    assert media_name(first.view.recording_id, 0) not in names
     studio.check()
 
 

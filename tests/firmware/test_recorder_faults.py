@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from firmware.app.camera_keeper import CameraChange, CameraNews
 from firmware.app.inbox import MEDIA_COUNT_MAX
 from firmware.errors import CameraFault, RecorderEnded, StoreUncertain
 from firmware.ports import Gesture, Signal
@@ -178,3 +179,27 @@ def test_a_listener_that_fails_stops_no_recording(caplog: pytest.LogCaptureFixtu
     assert stage.recorder.fault is None
     assert len(stage.recordings) == 1
     assert "the screen is gone at recording-opened" in caplog.text
+
+
+def test_a_camera_that_its_keeper_gave_up_ends_the_loop(stage: Stage) -> None:
+    """Only a new process can open it again."""
+    stage.live(1)
+    stage.recorder.hear_of_camera(CameraNews(CameraChange.STUCK, 4000, CameraFault("the camera does not close")))
+    with pytest.raises(RecorderEnded, match="the camera does not close"):
+        stage.settle()
+
+    assert isinstance(stage.recorder.fault, CameraFault)
+    assert stage.indicator.signals[-1] is Signal.FAULT
+
+
+def test_a_camera_that_its_keeper_misses_is_told_and_signed_once(stage: Stage) -> None:
+    stage.live(1)
+    for _ in range(2):
+        stage.recorder.hear_of_camera(CameraNews(CameraChange.LOST, 2000))
+    stage.settle()
+    lost = names(stage).count("camera-lost")
+    stage.live(1)
+
+    assert lost == 1
+    assert stage.indicator.signals[1:] == (Signal.FAULT, Signal.STANDBY)
+    assert names(stage)[-1] == "camera-back"
