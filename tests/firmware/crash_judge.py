@@ -89,7 +89,8 @@ def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
             if not _is_excused(finding, card, is_open=folder == open_folder):
                 yield f"I1: {finding.sentence()}"
     for finding in succession_findings(card.reports):
-        yield f"I1: {finding.sentence()}"
+        if not _is_of_erased_shift(finding, card):
+            yield f"I1: {finding.sentence()}"
     numbers = [report.opened.shift_number for report in card.reports.values() if report.opened is not None]
     if len(set(numbers)) != len(card.image):
         yield f"I1: shifts {sorted(numbers)} stand in {len(card.image)} folders"
@@ -97,6 +98,14 @@ def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
         opened = report.opened
         if opened is not None and (opened.previous_shift is None) != (opened.shift_number == 1):
             yield f"I1: shift {opened.shift_number} names {opened.previous_shift} as the shift before"
+
+
+def _is_of_erased_shift(finding: Finding, card: Card) -> bool:
+    """Say whether what is missing before a shift is one that was erased behind its receipts."""
+    report = card.reports.get((finding.place.file or "").rsplit("/", 1)[0])
+    named = None if report is None or report.opened is None else report.opened.previous_shift
+    is_absence = finding.kind in ("shift-missing", "shift-before-absent")
+    return is_absence and named is not None and (named.shift_id, None) in card.erased
 
 
 # Most of a card is the same in the next state: the same bytes are judged once.

@@ -276,7 +276,7 @@ def test_the_script_sets_itself_up_once_and_runs_from_anywhere(tmp_path: Path, f
     bench.write_text(
         f'#!/bin/sh\n[ "$*" = --setup-only ] || exit 9\necho setting up\nmkdir -p "{house}/.venv/bin"\n'
         f'printf \'#!/bin/sh\\nexec {sys.executable} "$@"\\n\' > "{house}/.venv/bin/python"\n'
-        f'chmod +x "{house}/.venv/bin/python"\n'
+        f'chmod +x "{house}/.venv/bin/python"\n: > "{house}/.venv/made-from-bench"\n'
     )
     bench.chmod(0o755)
     write_mp4(elsewhere / "film.mp4", frames[:30])
