@@ -189,6 +189,7 @@ def test_a_lock_that_holds_everything_is_allowed() -> None:
         ("verify", f"cbor2==6.2.0{HASH}"),
         ("verify", "cbor2==6.3.0\n"),
         ("bench", f"{CBOR2}rich==15.0.0{HASH}"),
+        ("verify", f"cbor2[more]==5.9.0{HASH}"),
         ("dev", f"{CBOR2}pyserial==3.5{HASH}rich==15.0.0{HASH}"),
     ],
 )
