@@ -225,7 +225,7 @@ class ChainVerifier:
         if head.kind not in DEVICE_SIGNED_KINDS or entry.device_signature is None:
             return False
         if head.sequence == 0 and isinstance(item.body, ShiftOpened):
-            if self._enrolled_key is None and self._standing is None:
+            if self._enrolled_key is None:
                 self._camera_key = item.body.camera_key
             if item.body.camera_key != self._camera_key:
                 self._find("camera-mismatch", 0, "the chain is of another camera than the enrolled one")

@@ -3,7 +3,7 @@
 Pure: what the files hold comes through a reader that the caller passes in (spec/05-verdict.md, 5.1 and 5.2, rules 2 to 5 and 7).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from protocol.entries import EntryPlace
 from protocol.keybox import key_box_hash
@@ -124,14 +124,14 @@ def _fork_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
     for folder, report in reports.items():
         before_folder, before = first_of_shift.setdefault((report.camera_key, report.shift_id), (folder, report))
         if before.head_hash != report.head_hash:
-            text = f"ends otherwise than the chain of the same shift in {before_folder or 'this folder'}"
+            text = f"ends otherwise than the chain of the same shift in {before_folder}"
             yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
         named = None if report.opened is None else report.opened.previous_shift
         if named is None:
             continue
         sibling_folder, sibling = first_after.setdefault((report.camera_key, named), (folder, report))
         if sibling.shift_id != report.shift_id:
-            text = f"follows the same shift as the one in {sibling_folder or 'this folder'}"
+            text = f"follows the same shift as the one in {sibling_folder}"
             yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
 
 
@@ -142,6 +142,9 @@ def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
         for report in reports.values()
         if report.opened is not None
     }
+    first_number: dict[bytes, int] = {}
+    for camera_key, number in by_number:
+        first_number[camera_key] = min(number, first_number.get(camera_key, number))
     for folder, report in reports.items():
         if report.opened is None:
             continue
@@ -151,7 +154,8 @@ def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
             before = by_shift.get((report.camera_key, named.shift_id), before)
         if before is None:
             if named is not None:
-                yield _absent_shift(folder, report, reports.values())
+                number = report.opened.shift_number - 1
+                yield _absent_shift(folder, named, number, has_earlier=first_number[report.camera_key] < number)
             continue
         found = EntryPlace(shift_id=before.shift_id, sequence=before.head_sequence, head_hash=before.head_hash)
         if named != found:
@@ -162,14 +166,8 @@ def _order_findings(reports: Mapping[str, ChainReport]) -> Iterator[Finding]:
             yield _finding("entry-not-linked", folder, CHAIN_NAME, text)
 
 
-def _absent_shift(folder: str, report: ChainReport, others: Iterable[ChainReport]) -> Finding:
+def _absent_shift(folder: str, named: EntryPlace, number: int, *, has_earlier: bool) -> Finding:
     """Say that the shift before this one is not here: a hole where an earlier one is, else the edge of what was given."""
-    assert report.opened is not None and report.opened.previous_shift is not None
-    number, named = report.opened.shift_number - 1, report.opened.previous_shift
-    has_earlier = any(
-        other.camera_key == report.camera_key and other.opened is not None and other.opened.shift_number < number
-        for other in others
-    )
     text = f"follows shift {number}, {named.shift_id.hex()}, which is not here"
     if has_earlier:
         return _finding("shift-missing", folder, CHAIN_NAME, f"{text}, although an earlier shift of this camera is")

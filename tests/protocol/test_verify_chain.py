@@ -135,6 +135,15 @@ def test_a_cut_tail_is_found_wherever_it_is_cut(size: int) -> None:
     assert ("record-unreadable" in kinds(report)) == (size not in DAY.cuts())
 
 
+def test_an_unreadable_record_says_where_it_is_and_how_large() -> None:
+    chain, cuts = DAY.chain, DAY.cuts()
+    report = check(chain[: cuts[3] + 4] + b"\x00" + chain[cuts[3] + 5 :])
+
+    first = report.findings[0]
+    assert (first.kind, first.place.offset_bytes) == ("record-unreadable", cuts[3])
+    assert first.text.startswith(f"{cuts[4] - cuts[3]} bytes are no entry: 589 bytes after the end of the structure")
+
+
 # --- Whole entries
 
 
@@ -147,7 +156,8 @@ def test_a_removed_entry_is_a_hole_and_the_rest_stands(index: int) -> None:
     else:
         first = report.findings[0]
         assert (first.kind, first.place.sequence) == ("entry-out-of-sequence", index + 1)
-        assert "1 missing" in first.text
+        after = f"entry {index - 1}" if index else "the start"
+        assert first.text == f"entry {index + 1} follows {after}: 1 missing"
     assert standing(DAY, report) == DAY.story[:index] + "." + DAY.story[index + 1 :]
 
 
@@ -158,6 +168,8 @@ def test_a_repeated_entry_is_found_and_everything_stands(index: int) -> None:
     expected = "entry-after-end" if index == len(DAY.entries) - 1 else "entry-out-of-sequence"
     assert grave(report) == [expected]
     assert report.findings[0].place.sequence == index
+    if expected == "entry-out-of-sequence":
+        assert report.findings[0].text == f"entry {index} stands again where entry {index + 1} is expected"
     assert standing(DAY, report) == DAY.story
 
 
@@ -257,17 +269,19 @@ def test_an_entry_behind_the_end_is_passed_over() -> None:
     assert (report.is_closed, report.head_hash) == (True, DAY.entries[-1].head_hash)
 
 
-def test_a_chain_longer_than_a_chain_may_be_is_not_read_to_its_end() -> None:
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_chain_longer_than_a_chain_may_be_is_not_read_to_its_end(excess: int) -> None:
+    cut = DAY.cuts()[-2]
+    zeros = memoryview(bytes(CHAIN_SIZE_BYTES_MAX - len(DAY.chain) + excess))
     verifier = ChainVerifier(camera_key=DEVICE.public_key)
-    verifier.feed(DAY.chain[: DAY.cuts()[-2]])
-    block = bytes(8 * 1024 * 1024)
-    for _ in range(CHAIN_SIZE_BYTES_MAX // len(block)):
-        verifier.feed(block)
-    verifier.feed(DAY.chain[DAY.cuts()[-2] :])
+    verifier.feed(DAY.chain[:cut])
+    verifier.feed(zeros)
+    for at in range(cut, len(DAY.chain)):
+        verifier.feed(DAY.chain[at : at + 1])
 
     report = verifier.finish()
 
     assert report is not None
-    assert grave(report)[:2] == ["record-unreadable"] * 2
-    assert report.findings[1].place.offset_bytes == CHAIN_SIZE_BYTES_MAX
-    assert report.is_closed is False
+    assert report.is_closed == (not excess)
+    places = [found.place.offset_bytes for found in report.findings if found.kind == "record-unreadable"]
+    assert places == ([cut, CHAIN_SIZE_BYTES_MAX] if excess else [cut])

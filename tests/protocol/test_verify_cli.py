@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.__main__ import main
+from protocol.units import CHAIN_SIZE_BYTES_MAX
 from tests.protocol.folders import Folder, folder_of, name_of
 from tests.protocol.shifts import Device, make_shift, records, spliced
 from tests.protocol.trust import AGENCY, POLICY_HASH, make_agency
@@ -41,7 +43,10 @@ def test_a_whole_shift_is_authentic_and_the_exit_code_0(tmp_path: Path, capsys: 
     out = capsys.readouterr().out
     assert code == 0
     assert out.startswith("Authentic: 2 recordings, nothing altered and nothing missing (assurance 2")
-    assert f"recording {SHIFT.recording_ids[0].hex()}" in out
+    assert f"recording {SHIFT.recording_ids[0].hex()}       3.0 s      3 chunks" in out
+    assert out.count("bytes  receipted\n") == 2
+    assert "Altered or incomplete:" not in out
+    assert "Notes:" not in out
     assert f"Root fingerprint {ROOT} (confirmed: it is the one given with --root)." in out
 
 
@@ -86,6 +91,47 @@ def test_what_was_tampered_with_gives_exit_code_1_and_the_place(what: str, tmp_p
     assert code == 1
     assert out.startswith("Altered or incomplete: ")
     assert place in out
+
+
+def test_another_root_than_the_one_given_is_told_apart_from_none_given(tmp_path: Path, capsys: Capture) -> None:
+    main([str(write(tmp_path)), "--root", "00" * 32])
+
+    out = capsys.readouterr().out
+    assert "It is not the one given with --root: this was issued by somebody else" in out
+    assert "Compare it with the one that the agency published" not in out
+
+
+def test_findings_stand_under_the_title_of_their_class(tmp_path: Path, capsys: Capture) -> None:
+    folder = {name: data for name, data in FOLDER.items() if not name.endswith(".receipt")}
+    main([str(write(tmp_path, folder | {MEDIA: flipped(FOLDER[MEDIA], 70)})), "--root", ROOT])
+
+    out = capsys.readouterr().out
+    assert out.count("bytes  no receipt at hand\n") == 2
+    assert "\nAltered or incomplete:\n  part-hash-mismatch: " in out
+    assert "\nNotes:\n  receipt-missing: " in out
+    assert "Issuer:" not in out
+
+
+@pytest.mark.parametrize("name", ["chain", MEDIA])
+def test_a_chain_is_read_up_to_its_limit_and_media_to_their_end(name: str, tmp_path: Path, capsys: Capture) -> None:
+    size_bytes = CHAIN_SIZE_BYTES_MAX + 12_345
+    os.truncate(write(tmp_path) / NAME / name, size_bytes)
+
+    assert main([str(tmp_path), "--root", ROOT]) == 1
+    out = capsys.readouterr().out
+    if name == "chain":
+        assert (
+            f"the chain has {CHAIN_SIZE_BYTES_MAX + 1} bytes; what follows byte {CHAIN_SIZE_BYTES_MAX} was not read"
+            in out
+        )
+    else:
+        assert f"{size_bytes - len(FOLDER[MEDIA])} bytes that no chunk describes" in out
+
+
+def test_without_a_policy_there_is_no_fingerprint_to_show(tmp_path: Path, capsys: Capture) -> None:
+    main([str(write(tmp_path, {name: data for name, data in FOLDER.items() if name != "policy"}))])
+
+    assert "fingerprint" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -236,6 +282,7 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, capsys:
     os.close(deep)
 
     code = main([str(tmp_path), "--root", ROOT])
+    shutil.rmtree(tmp_path / ("d" * 250))
 
     assert code == 2
     assert "File name too long" in capsys.readouterr().err

@@ -1,15 +1,18 @@
 """The whole verdict: files put together with their chain, trust, receipts, several shifts, and how it is said."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from protocol.chain import Entry
 from protocol.layout import key_box_name, media_name
 from protocol.policy import Root, sign_policy
 from protocol.receipt import ChainSubject
 from protocol.units import RECEIPTS_PER_SHIFT_MAX
+from protocol.verify.files import read_shift
 from protocol.verify.shift import recording_subject
-from tests.protocol.folders import Folder, evidence_of, folder_of, kinds_of, name_of, report_of, verdict_on
+from tests.protocol.folders import Folder, evidence_of, folder_of, kinds_of, name_of, report_of, trust_of, verdict_on
 from tests.protocol.shifts import Device, Shift, entry_key, make_shift, records, secret, spliced, withheld
 from tests.protocol.trust import AGENCY, POLICY_HASH, make_agency
 
@@ -146,6 +149,34 @@ def test_a_gap_that_the_camera_signed_is_a_gap_and_no_alteration() -> None:
     )
 
 
+def recordings_without_opening(folder: Folder, entries: list[Entry]) -> list[int]:
+    entries[1] = withheld(entries[1])
+    verdict = verdict_on(folder | {"chain": records(entries)})
+    return [recording.pre_event_ms for recording in verdict.recordings]
+
+
+@pytest.mark.parametrize(("size", "kinds"), [(16_384, []), (16_386, ["key-box-mismatch"])])
+def test_a_key_box_is_read_up_to_the_size_that_one_may_have(size: int, kinds: list[str]) -> None:
+    shift = story("O[c]Z", key_box_of=lambda recording_id, content_key: bytes(size))
+
+    assert kinds_of(verdict_on(folder_of(shift))) == kinds
+
+
+def test_small_files_that_are_large_are_not_read_to_their_end() -> None:
+    read: dict[str, int] = {}
+
+    def pieces(name: str) -> Iterator[bytes]:
+        for _ in range(1000) if name in (BOX, "x.receipt") else ():
+            read[name] = read.get(name, 0) + 4096
+            yield bytes(4096)
+        if name not in (BOX, "x.receipt"):
+            yield FOLDER[name]
+
+    read_shift(folder="", names=[*sorted(FOLDER), "x.receipt"], read=pieces, trust=trust_of(FOLDER))
+
+    assert read == {BOX: 20_480, "x.receipt": 135_168}
+
+
 # --- Trust
 
 
@@ -268,6 +299,8 @@ def test_a_release_with_bodies_withheld_keeps_its_verdict_and_assurance() -> Non
     verdict = verdict_on(folder | {"chain": records(entries)})
 
     assert set(kinds_of(verdict)) == {"body-withheld"}
+    assert verdict.recordings[0].pre_event_ms == 2000
+    assert recordings_without_opening(folder, entries) == [0]
     assert (verdict.verdict, verdict.assurance, verdict.receipt_count) == ("authentic", 2, 2)
 
 

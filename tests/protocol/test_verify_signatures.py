@@ -181,6 +181,7 @@ def test_a_chain_without_its_camera_key_cannot_be_verified() -> None:
 
     assert grave(check(entries)) == []
     assert grave(check(entries, None))[0] == "entry-key-unknown"
+    assert check(entries, None).findings[1].text == "the camera's key is not known"
     assert check(entries, None).entry_count == 0
 
 
@@ -263,3 +264,19 @@ def test_a_power_off_whose_body_is_withheld_needs_no_next_key() -> None:
     entries = make_shift("OeprhZ").entries
 
     assert kinds(check(spliced(entries, at=2, insert=[withheld(entries[2])], drop=1))) == ["body-withheld"]
+
+
+def test_only_the_first_entry_opens_the_shift() -> None:
+    twice, never = make_shift("OeOZ"), make_shift("ReZ")
+
+    assert check(twice.chain).opened == parse_body(twice.entries[0])
+    assert check(never.chain).opened is None
+
+
+def test_a_first_entry_that_names_one_before_it_is_not_linked() -> None:
+    shift = make_shift("OZ")
+    head = shift.entries[0].head.model_copy(update={"previous": bytes(32)})
+
+    report = check([sign_entry(head, shift.entries[0].body_bytes, None, DEVICE)])
+
+    assert first_grave(report) == ("entry-not-linked", 0)

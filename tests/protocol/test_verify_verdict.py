@@ -9,7 +9,7 @@ from protocol.units import FINDINGS_PER_KIND_MAX
 from protocol.verdict import Finding, Place, verdict_word
 from protocol.verify.findings import FindingLog
 from protocol.verify.shift import judge
-from tests.protocol.folders import evidence_of, folder_of, kinds_of, name_of, verdict_on
+from tests.protocol.folders import evidence_of, folder_of, kinds_of, name_of, report_of, verdict_on
 from tests.protocol.shifts import Device, Shift, make_shift, records, secret
 from tests.protocol.trust import POLICY_HASH, make_agency
 
@@ -51,6 +51,31 @@ def test_a_shift_that_does_not_follow_the_one_before_it_is_found(previous: objec
 
     assert kinds_of(verdict) == ["entry-not-linked"]
     assert verdict.findings[0].place.file == f"{name_of(after, 2)}/chain"
+    said = "no shift before it" if previous is None else f"entry {after_of(after)} of shift "
+    assert verdict.findings[0].text.startswith(f"names {said}")
+
+
+def after_of(shift: Shift) -> int | None:
+    previous = report_of(shift).opened
+    assert previous is not None
+    return None if previous.previous_shift is None else previous.previous_shift.sequence
+
+
+def test_a_shift_that_names_one_by_its_id_and_not_by_its_number_is_held_to_it() -> None:
+    wrong = SHIFT.last.model_copy(update={"head_hash": bytes(32)})
+    third = story("OZ", name="third", number=3, previous=wrong)
+
+    verdict = verdict_on({name_of(SHIFT): FOLDER, name_of(third, 3): folder_of(third)})
+
+    assert kinds_of(verdict) == ["entry-not-linked"]
+
+
+def test_an_earlier_shift_of_another_camera_makes_no_shift_missing() -> None:
+    third = story("OZ", name="third", number=3, previous=NEXT.last)
+
+    verdict = verdict_on({name_of(STRANGER): folder_of(STRANGER), name_of(third, 3): folder_of(third)})
+
+    assert kinds_of(verdict) == ["shift-before-absent"]
 
 
 def test_a_shift_that_is_missing_between_two_is_found() -> None:
@@ -133,8 +158,16 @@ def test_the_worst_finding_makes_the_verdict(kinds: list[str], word: str) -> Non
     assert verdict_word([finding(kind) for kind in kinds], has_chain=False) == "unreadable"
 
 
+def test_one_finding_is_not_said_in_the_plural() -> None:
+    verdict = verdict_on({name: data for name, data in FOLDER.items() if name != sorted(SHIFT.media)[0]})
+
+    assert verdict.sentence.startswith(
+        "Altered or incomplete: 1 finding over 2 recordings; the first is media-missing: "
+    )
+
+
 def test_nothing_at_all_is_unreadable() -> None:
-    assert judge([]).verdict == "unreadable"
+    assert (judge([]).verdict, judge([]).is_root_confirmed) == ("unreadable", False)
 
 
 def test_many_harmless_findings_do_not_hide_a_grave_one() -> None:

@@ -45,7 +45,9 @@ _MACHINE_WORDS: Final = tuple(
 )
 _CITATION: Final = re.compile(r"spec/(\d\d-[a-z0-9-]+\.md)((?:(?:,| and| to) \d+(?:\.\d+)+)*)")
 _HEADING: Final = re.compile(r"^#+ (\d+(?:\.\d+)*)\.? ", flags=re.MULTILINE)
-_PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[A-Za-z0-9._,-]+\])?==(\S+)((?:.*\\\n)(?: {4}--hash=.*\n)+)?", flags=re.MULTILINE)
+_PIN: Final = re.compile(
+    r"^([A-Za-z0-9._-]+)(?:\[[A-Za-z0-9._,-]+\])?==(\S+)((?:.*\\\n)(?: {4}--hash=.*\n)+)?", flags=re.MULTILINE
+)
 
 
 def long_files(sources: Mapping[str, str], longer: Mapping[str, str]) -> list[str]:
