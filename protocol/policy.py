@@ -18,6 +18,7 @@ from protocol.units import (
     Extensions,
     Id,
     Int,
+    LedgerOrigin,
     PersonText,
     Positive,
     SealingPublicKey,
@@ -52,8 +53,15 @@ class Root(Row):
         return digest("sealcam/1 root", self.encoded())
 
 
+class LedgerIdentity(Row):
+    """The ledger that receipts must stand in: its name in checkpoints, and the keys that sign them."""
+
+    origin: LedgerOrigin
+    keys: Annotated[tuple[Ed25519Key, ...], Field(min_length=1, max_length=POLICY_KEYS_MAX)]
+
+
 class Policy(Structure):
-    """Whom devices trust, and what they ask of a receipt."""
+    """Whom devices trust, and what they ask of a receipt. ``ledger`` None: the agency keeps none, and nothing asks for it."""
 
     version: Positive
     agency: PersonText
@@ -62,11 +70,22 @@ class Policy(Structure):
     dock_keys: Ed25519Keys
     vault_key: SealingPublicKey
     escrow_key: SealingPublicKey
+    ledger: LedgerIdentity | None
     witness_keys: Ed25519Keys
     witness_threshold: Uint
     erase_level: Level
     revoked_cameras: Annotated[tuple[Id, ...], Field(max_length=REVOKED_CAMERAS_MAX)]
     ext: Extensions = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Policy":
+        if len(set(self.witness_keys)) != len(self.witness_keys):
+            raise ValueError("a witness is named twice")
+        if self.witness_threshold > len(self.witness_keys):
+            raise ValueError(f"{self.witness_threshold} witnesses are asked for, {len(self.witness_keys)} are named")
+        if self.witness_threshold and self.ledger is None:
+            raise ValueError("witnesses are asked for, and no ledger is named for them to see")
+        return self
 
     def central_key_of(self, named: bytes) -> bytes | None:
         """Return the central key with this key id."""

@@ -40,6 +40,7 @@ SealingPublicKey = Annotated[bytes, Field(min_length=SEALING_KEY_SIZE_BYTES, max
 Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
 Serial = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$")]
+LedgerOrigin = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]{0,126}$")]
 PersonText = Annotated[str, Field(min_length=1, max_length=200)]
 Extensions = Annotated[
     dict[Kind, Int | Annotated[str, Field(max_length=1024)] | Annotated[bytes, Field(max_length=1024)]],

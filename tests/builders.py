@@ -92,6 +92,7 @@ def make_agency(name: str = "agency", *, erase_level: Level = "stored") -> Agenc
         dock_keys=(dock.public_key,),
         vault_key=vault.public_key,
         escrow_key=escrow.public_key,
+        ledger=None,
         witness_keys=(),
         witness_threshold=0,
         erase_level=erase_level,

@@ -44,8 +44,8 @@ def decide(
         receipt = verify_receipt(signed, policy)
     except PeerError as error:
         return Refusal(f"the receipt is not central's: {error}")
-    if policy.witness_threshold > 0:
-        return Refusal(f"the policy asks for {policy.witness_threshold} witnesses, and the receipt shows none")
+    if policy.ledger is not None:
+        return Refusal("the policy names a ledger, and the receipt is not shown to stand in it")
     if own_shift is None or not own_shift.is_closed:
         return Refusal("the receipt is about a shift that this camera does not have, or has not closed")
     contradiction = receipt_contradiction(receipt, own_shift)

@@ -16,7 +16,7 @@ from firmware.core.gate import Permission, Refusal, decide
 from protocol.canonical import decode, encode, parse
 from protocol.cose import payload_of
 from protocol.keys import key_id
-from protocol.policy import Level, Policy
+from protocol.policy import LedgerIdentity, Level, Policy
 from protocol.receipt import ChainSubject, Receipt, RecordingSubject, sign_receipt
 from protocol.verify.chain import ChainReport
 from protocol.verify.shift import receipt_contradiction, recording_subject
@@ -242,11 +242,11 @@ ATTACKS: Final = (
         lambda: cut_out("not receipt.key_box_opened"),
     ),
     Attack(
-        "5, unwitnessed where witnesses are asked for",
+        "5, not shown to stand in the ledger that the policy names",
         receipt_of,
-        "witnesses, and the receipt shows none",
-        lambda: cut_out("policy.witness_threshold > 0"),
-        policy=AGENCY.with_policy(witness_keys=(AGENCY.dock.public_key,), witness_threshold=1).policy,
+        "not shown to stand in it",
+        lambda: cut_out("policy.ledger is not None"),
+        policy=AGENCY.with_policy(ledger=LedgerIdentity(origin="ledger.example", keys=(AGENCY.dock.public_key,))).policy,
     ),
 )  # fmt: skip
 

@@ -10,7 +10,15 @@ from protocol.canonical import decode, digest, encode
 from protocol.cose import sign_attached, sign_detached
 from protocol.errors import BadSignature, PeerError
 from protocol.keys import SoftwareEd25519, key_id
-from protocol.policy import Enrolment, Root, sign_enrolment, sign_policy, verify_enrolment, verify_policy
+from protocol.policy import (
+    Enrolment,
+    LedgerIdentity,
+    Root,
+    sign_enrolment,
+    sign_policy,
+    verify_enrolment,
+    verify_policy,
+)
 from tests.protocol.shifts import DEVICE, UNIX_MS, entry_key
 from tests.protocol.trust import AGENCY, make_agency, make_policy
 
@@ -36,6 +44,32 @@ def test_enough_root_keys_make_a_policy(signers: list[SoftwareEd25519]) -> None:
 def test_fewer_root_keys_than_the_threshold_do_not(signers: list[SoftwareEd25519]) -> None:
     with pytest.raises(BadSignature, match="root signatures, 2 expected"):
         verify_policy(signed(*signers))
+
+
+WITNESS = entry_key("witness").public_key
+LEDGER = LedgerIdentity(origin="ledger.example/city", keys=(entry_key("ledger").public_key,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"ledger": LEDGER, "witness_keys": (WITNESS, WITNESS), "witness_threshold": 1}, "named twice"),
+        (
+            {"ledger": LEDGER, "witness_keys": (WITNESS,), "witness_threshold": 2},
+            "2 witnesses are asked for, 1 are named",
+        ),
+        ({"witness_keys": (WITNESS,), "witness_threshold": 1}, "no ledger is named"),
+    ],
+)
+def test_a_policy_asks_for_no_more_witnesses_than_it_names(changes: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        make_policy("agency", **changes)
+
+
+def test_a_policy_names_its_ledger_and_witnesses() -> None:
+    policy = make_policy(ledger=LEDGER, witness_keys=(WITNESS,), witness_threshold=1)
+
+    assert verify_policy(sign_policy(policy, ROOT, tuple(KEYS))).policy == policy
 
 
 def test_one_signature_does_not_count_twice() -> None:

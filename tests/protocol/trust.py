@@ -73,6 +73,7 @@ def make_policy(name: str = "agency", **changes: object) -> Policy:
         "dock_keys": (entry_key(f"{name}/dock").public_key,),
         "vault_key": SealingKey(secret(f"{name}/vault", 96)).public_key,
         "escrow_key": SealingKey(secret(f"{name}/escrow", 96)).public_key,
+        "ledger": None,
         "witness_keys": (),
         "witness_threshold": 0,
         "erase_level": "stored",

@@ -83,6 +83,7 @@ def new_agency(
         dock_keys=tuple(_public(key) for key in dock_keys.values()),
         vault_key=SealingKey(vault).public_key,
         escrow_key=SealingKey(escrow).public_key,
+        ledger=None,
         witness_keys=(),
         witness_threshold=0,
         erase_level="stored",
