@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from firmware.adapters.device_key_file import load_device_key
+from firmware.adapters.device_key import new_device_key, open_device_key, public_pem
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.settings_file import read_settings
 from firmware.adapters.trust_files import load_enrolment, load_policy
@@ -23,7 +23,9 @@ from protocol.layout import CHAIN_NAME, parse_shift_folder
 from protocol.units import CHAIN_SIZE_BYTES_MAX
 from protocol.verify.chain import verify_chain
 
-_EXAMPLES: Final = """example: sealcam-camera check --config /etc/sealcam/camera.toml
+_EXAMPLES: Final = """examples:
+  sealcam-camera make-key --config /etc/sealcam/camera.toml --out camera-key.pem
+  sealcam-camera check    --config /etc/sealcam/camera.toml
 
 exit code: 0 ready; 1 something is not; 2 the settings cannot be used"""
 
@@ -46,11 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    check = commands.add_parser("check", help="say part by part whether this camera is ready", epilog=_EXAMPLES)
-    check.add_argument(
-        "--config", type=Path, default=Path("camera.toml"), metavar="FILE", help="the settings (camera.toml)"
-    )
+    check = commands.add_parser("check", help="say part by part whether this camera is ready")
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(run=_check)
+    made = commands.add_parser(
+        "make-key", help="make this camera's device key, in a file or in a token as the settings say"
+    )
+    made.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE.pem",
+        help="where the public half goes, for sealcam-central enrol",
+    )
+    made.set_defaults(run=_make_key)
+    for command in (check, made):
+        command.add_argument(
+            "--config", type=Path, default=Path("camera.toml"), metavar="FILE", help="the settings (camera.toml)"
+        )
     options = parser.parse_args(arguments)
     try:
         settings = read_settings(options.config)
@@ -60,6 +75,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"sealcam-camera: {error}", file=sys.stderr)
         return 2
+    return int(options.run(settings, options))
+
+
+def _make_key(settings: CameraSettings, options: argparse.Namespace) -> int:
+    try:
+        key = new_device_key(settings)
+        options.out.write_bytes(public_pem(key.public_key))
+    except CameraSoftwareError as error:
+        print(f"sealcam-camera: {error}. {error.diagnosis()}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sealcam-camera: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"camera {camera_id(key.public_key).hex()}: give {options.out} to sealcam-central enrol --camera-key")
+    return 0
+
+
+def _check(settings: CameraSettings, options: argparse.Namespace) -> int:
     parts = [_checked(name, look, settings) for name, look in _LOOKS]
     if options.json:
         print(
@@ -83,7 +116,7 @@ def _checked(name: str, look: Callable[[CameraSettings], str], settings: CameraS
 
 
 def _device_key(settings: CameraSettings) -> str:
-    return f"camera {camera_id(load_device_key(settings.device_key_file).public_key).hex()}"
+    return f"camera {camera_id(open_device_key(settings).public_key).hex()}"
 
 
 def _policy(settings: CameraSettings) -> str:
@@ -93,9 +126,7 @@ def _policy(settings: CameraSettings) -> str:
 
 def _enrolment(settings: CameraSettings) -> str:
     policy = load_policy(settings.policy_file, root_fingerprint=bytes.fromhex(settings.root_fingerprint))
-    load_enrolment(
-        settings.enrolment_file, policy=policy, camera_key=load_device_key(settings.device_key_file).public_key
-    )
+    load_enrolment(settings.enrolment_file, policy=policy, camera_key=open_device_key(settings).public_key)
     return "this camera is enrolled"
 
 

@@ -29,6 +29,11 @@ def read_settings(file: Path) -> CameraSettings:
     except UnicodeDecodeError as error:
         raise SettingsUnreadable(f"settings {file} are not text in UTF-8") from error
     settings = load_settings(text, str(file), CameraSettings)
-    names = ("card_folder", "device_key_file", "enrolment_file", "policy_file")
     folder = file.resolve().parent
-    return settings.model_copy(update={name: folder / getattr(settings, name) for name in names})
+    beside = {name: folder / getattr(settings, name) for name in ("card_folder", "enrolment_file", "policy_file")}
+    if settings.device_key_file is not None:
+        beside["device_key_file"] = folder / settings.device_key_file
+    token = settings.device_token
+    if token is not None:
+        token = token.model_copy(update={name: folder / getattr(token, name) for name in ("module_file", "pin_file")})
+    return settings.model_copy(update={**beside, "device_token": token})

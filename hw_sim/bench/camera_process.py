@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from firmware.adapters.device_key_file import load_device_key
+from firmware.adapters.device_key import open_device_key
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
 from firmware.adapters.serial_line import SerialLine
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
     clock = SystemClock(utc_source=settings.utc_source, utc_uncertainty_ms=settings.utc_uncertainty_ms)
     entropy = RecordingEntropy(OsEntropy())
     audit = Audit(options.audit, entropy)
-    device = load_device_key(settings.device_key_file)
+    device = open_device_key(settings)
     policy = load_policy(settings.policy_file, root_fingerprint=bytes.fromhex(settings.root_fingerprint))
     enrolment = load_enrolment(settings.enrolment_file, policy=policy, camera_key=device.public_key)
     scene = Scene(

@@ -7,7 +7,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from firmware.adapters.device_key_file import DeviceKeyUnusable, load_device_key
+from firmware.adapters.device_key_file import load_device_key
+from firmware.adapters.private_file import DeviceKeyUnusable
 from firmware.adapters.settings_file import SettingsUnreadable, read_settings
 from firmware.adapters.trust_files import TrustFileUnusable, load_enrolment, load_policy
 from firmware.errors import CameraSoftwareError
@@ -74,6 +75,30 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
         read_settings(settings_file(tmp_path, f"{SETTINGS}{line}\n"))
 
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (SETTINGS.replace('device_key_file = "keys/device.pem"\n', ""), "neither"),
+        (SETTINGS + '[device_token]\nmodule_file = "m"\ntoken_label = "t"\npin_file = "p"\n', "both"),
+    ],
+)
+def test_the_device_key_is_in_a_file_or_in_a_token(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"{found} of device_key_file and .device_token. found, one of them expected"
+    ):
+        read_settings(settings_file(tmp_path, text))
+
+
+def test_a_tokens_files_are_beside_the_settings(tmp_path: Path) -> None:
+    table = '[device_token]\nmodule_file = "/usr/lib/m.so"\ntoken_label = "t"\npin_file = "pin"\n'
+    token = read_settings(
+        settings_file(tmp_path, SETTINGS.replace('device_key_file = "keys/device.pem"\n', "") + table)
+    ).device_token
+
+    assert token is not None
+    assert (token.module_file, token.pin_file) == (Path("/usr/lib/m.so"), tmp_path / "pin")
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ BENCH: Final = "hw_sim.bench"
 LIBRARIES_OF_ALL: Final = frozenset({"pydantic", "pydantic_core", "cryptography", "cbor2"})
 LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "protocol": frozenset(),
-    "firmware.adapters": frozenset({"serial", "picamera2", "libcamera", "av"}),
+    "firmware.adapters": frozenset({"serial", "picamera2", "libcamera", "pkcs11", "av"}),
     "dockd.shared.adapters": frozenset({"serial", "paho"}),
     "dockd.station.adapters": frozenset({"serial", "paho"}),
     "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "obstore"}),
