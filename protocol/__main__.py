@@ -1,9 +1,11 @@
 """`sealcam-verify`: the verdict on sealed footage, offline, for anyone. Reads files and prints; everything else is pure."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,12 +16,15 @@ from protocol.verdict import Finding, Verdict
 from protocol.verify.chain import ChainReport
 from protocol.verify.files import read_shift, succession_findings
 from protocol.verify.shift import ShiftEvidence, judge, judge_trust
+from protocol.verify.shift_timeline import Span, shift_timeline
 
 _READ_SIZE_BYTES: Final = 1024 * 1024
 _FOLDERS_MAX: Final = 100_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLES: Final = """examples:
   sealcam-verify o/central/objects
   sealcam-verify --root 1f0c…64 hex digits… shift-000001-5c0f… --json
+  sealcam-verify --shift shift-000001-5c0f…       when it recorded, and when the camera signed that it did not
 
 exit code: 0 nothing is altered or missing (signed gaps included), and the issuer is confirmed or --root was not given;
            1 there are findings against the evidence or its issuer; 2 nothing here could be read as evidence"""
@@ -34,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         root = _root_fingerprint(options.root)
-        verdict = verify_folder(
+        verdict, reports = read_folder(
             Path(options.path), root, policy_file=options.policy, enrolment_file=options.enrolment, progress=_progress
         )
     except UnusableInput as error:
@@ -44,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = f"cannot read {error.filename}: {error.strerror}; make it readable, or give another folder"
         print(f"sealcam-verify: {_printable(text)}", file=sys.stderr)
         return 2
-    print(verdict.model_dump_json(indent=2) if options.json else _text(verdict))
+    timelines = {folder: shift_timeline(report) for folder, report in reports.items()} if options.shift else None
+    print(_json(verdict, timelines) if options.json else _text(verdict) + _timeline_text(timelines or {}))
     if verdict.verdict == "unreadable":
         return 2
     is_unasked = verdict.verdict == "issuer unconfirmed" and {
@@ -75,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="the camera's enrolment, where it does not stand beside the chain",
     )
+    parser.add_argument(
+        "--shift", action="store_true", help="show of each shift when it recorded, when not, and what is not proven"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
     return parser
 
@@ -95,15 +104,20 @@ def _root_fingerprint(given: str | None) -> bytes | None:
     return fingerprint
 
 
-def verify_folder(
+def verify_folder(path: Path, root: bytes | None, *, policy_file: Path | None, enrolment_file: Path | None) -> Verdict:
+    """Return the verdict on every shift at or below ``path``; raises as `read_folder`."""
+    return read_folder(path, root, policy_file=policy_file, enrolment_file=enrolment_file)[0]
+
+
+def read_folder(
     path: Path,
     root: bytes | None,
     *,
     policy_file: Path | None,
     enrolment_file: Path | None,
     progress: Callable[[str], None] = lambda _: None,
-) -> Verdict:
-    """Return the verdict on every shift at or below ``path``.
+) -> tuple[Verdict, dict[str, ChainReport]]:
+    """Return the verdict on every shift at or below ``path``, and what each chain says, by its folder.
 
     Raises:
         UnusableInput: nothing there looks like evidence.
@@ -139,7 +153,7 @@ def verify_folder(
             reports[label] = evidence.report
     progress("")
     findings += succession_findings(reports)
-    return judge(shifts, findings=findings)
+    return judge(shifts, findings=findings), reports
 
 
 def _shift_folders(path: Path) -> Iterator[Path]:
@@ -216,6 +230,29 @@ def _text(verdict: Verdict) -> str:
             )
         elif not verdict.is_root_confirmed:
             lines.append("Compare it with the one that the agency published, or give that one with --root.")
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _json(verdict: Verdict, timelines: dict[str, tuple[Span, ...]] | None) -> str:
+    if timelines is None:
+        return verdict.model_dump_json(indent=2)
+    shifts = [{"folder": folder, "spans": [span.as_json() for span in spans]} for folder, spans in timelines.items()]
+    return json.dumps({**verdict.model_dump(), "shifts": shifts}, indent=2)
+
+
+def _timeline_text(timelines: dict[str, tuple[Span, ...]]) -> str:
+    """Say when the camera recorded, when not, and what is not proven; times are what its own clock claimed."""
+    lines = []
+    for folder, spans in timelines.items():
+        lines += ["", "", f"{folder}, by the camera's clock (UTC):"]
+        for span in spans:
+            begin, end = (
+                (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+                for ms in (span.begin_utc_ms, span.end_utc_ms)
+            )
+            what = span.state.value if span.recording_id is None else f"{span.state.value} {span.recording_id.hex()}"
+            reason = "" if span.reason is None else f": {span.reason}"
+            lines.append(f"  {begin} to {end[11:]}  {what}{reason}  (entries {span.first} to {span.last})")
     return "\n".join(_printable(line) for line in lines)
 
 

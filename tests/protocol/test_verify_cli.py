@@ -299,3 +299,20 @@ def test_the_program_runs_from_the_command_line(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["verdict"] == "authentic"
+
+
+def test_the_timeline_says_when_the_camera_recorded_and_when_not(tmp_path: Path, capsys: Capture) -> None:
+    assert main([str(write(tmp_path)), "--root", ROOT, "--shift"]) == 0
+    out = capsys.readouterr().out
+    assert f"{NAME}, by the camera's clock (UTC):" in out
+    assert out.count(" recording ") > out.count(" not recording ") > 1
+    assert f"recording {SHIFT.recording_ids[0].hex()}  (entries " in out
+
+    assert main([str(tmp_path), "--root", ROOT, "--shift", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    spans = found["shifts"][0]["spans"]
+    assert found["verdict"] == "authentic"
+    assert {span["state"] for span in spans} == {"recording", "not recording"}
+    assert [span["recording_id"] for span in spans if span["recording_id"]] == [
+        recording_id.hex() for recording_id in SHIFT.recording_ids
+    ]
