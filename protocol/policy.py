@@ -1,12 +1,12 @@
 """Root, signed policy and enrolment of cameras (spec/04-trust.md, 4.1 to 4.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from protocol.canonical import Row, Structure, decode, digest, encode, parse
-from protocol.cose import payload_of, sign_attached, sign_detached, verify_attached, verify_detached
+from protocol.cose import Sign1, payload_of, sign_attached, sign_detached, verify_attached, verify_detached
 from protocol.errors import BadSignature, PeerError
 from protocol.keys import EntryKey, key_id
 from protocol.units import (
@@ -102,18 +102,55 @@ class TrustedPolicy:
     signed_bytes: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SignedPolicy:
+    """A policy with a place for each root key's signature. Those that are there are good; there may be too few."""
+
+    policy: Policy
+    root: Root
+    signatures: tuple[Sign1 | None, ...]
+
+    @property
+    def signature_count(self) -> int:
+        """Return how many root keys have signed."""
+        return sum(signature is not None for signature in self.signatures)
+
+    def encoded(self) -> bytes:
+        """Return the bytes of the file."""
+        return encode([self.policy.encoded(), self.root.encoded(), list(self.signatures)])
+
+    def signed_by(self, key: EntryKey) -> "SignedPolicy":
+        """Return it with one more signature.
+
+        Raises:
+            BadSignature: the key is none of the root's.
+        """
+        if key.public_key not in self.root.keys:
+            raise BadSignature(f"key {key.public_key.hex()} is none of the root's {len(self.root.keys)} keys")
+        place = self.root.keys.index(key.public_key)
+        made = sign_detached(key, _POLICY_PURPOSE, self.policy.encoded())
+        return replace(self, signatures=(*self.signatures[:place], made, *self.signatures[place + 1 :]))
+
+
+def unsigned_policy(policy: Policy, root: Root) -> SignedPolicy:
+    """Return a policy that nobody has signed yet."""
+    return SignedPolicy(policy, root, (None,) * len(root.keys))
+
+
 def sign_policy(policy: Policy, root: Root, signers: tuple[EntryKey, ...]) -> bytes:
-    """Return the signed policy; ``signers`` are some of the root's keys."""
-    payload = policy.encoded()
-    by_key = {signer.public_key: sign_detached(signer, _POLICY_PURPOSE, payload) for signer in signers}
-    return encode([payload, root.encoded(), [by_key.get(key) for key in root.keys]])
+    """Return the signed policy; of ``signers``, those who are no keys of the root sign nothing."""
+    signed = unsigned_policy(policy, root)
+    for signer in signers:
+        if signer.public_key in root.keys:
+            signed = signed.signed_by(signer)
+    return signed.encoded()
 
 
-def verify_policy(data: bytes) -> TrustedPolicy:
-    """Return a policy that enough keys of its root signed.
+def parse_signed_policy(data: bytes) -> SignedPolicy:
+    """Return a policy whose signatures are all good, however few there are.
 
     Raises:
-        PeerError: it is not canonical, malformed, or not signed as it must be.
+        PeerError: it is not canonical, malformed, or a signature in it does not hold.
     """
     section = "spec/04-trust.md, 4.2"
     value = decode(data)
@@ -125,15 +162,22 @@ def verify_policy(data: bytes) -> TrustedPolicy:
     root = parse(Root, decode(root_bytes), section="spec/04-trust.md, 4.1")
     if len(signatures) != len(root.keys):
         raise PeerError(f"{len(signatures)} places for signatures of {len(root.keys)} root keys", section=section)
-    good_count = 0
     for key, signature in zip(root.keys, signatures, strict=True):
         if signature is not None:
             verify_detached(signature, key, _POLICY_PURPOSE, payload)
-            good_count += 1
-    if good_count < root.threshold:
-        raise BadSignature(f"policy has {good_count} root signatures, {root.threshold} expected")
-    policy = parse(Policy, decode(payload), section=section)
-    return TrustedPolicy(policy, digest(_POLICY_PURPOSE, payload), root, data)
+    return SignedPolicy(parse(Policy, decode(payload), section=section), root, signatures)
+
+
+def verify_policy(data: bytes) -> TrustedPolicy:
+    """Return a policy that enough keys of its root signed.
+
+    Raises:
+        PeerError: it is not canonical, malformed, or not signed as it must be.
+    """
+    signed = parse_signed_policy(data)
+    if signed.signature_count < signed.root.threshold:
+        raise BadSignature(f"policy has {signed.signature_count} root signatures, {signed.root.threshold} expected")
+    return TrustedPolicy(signed.policy, digest(_POLICY_PURPOSE, signed.policy.encoded()), signed.root, data)
 
 
 class Enrolment(Structure):

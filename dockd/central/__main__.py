@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from dockd.central.commands.policy_arguments import add_policy
 from dockd.central.errors import EvidenceFault, ObjectMissing
 from dockd.shared.errors import DockdError, OperatingError
 from protocol.errors import SettingsError
@@ -19,6 +20,7 @@ BROKER_PORT: Final = 8883
 _EXAMPLES: Final = """examples:
   sealcam-central provision agency --agency "City of Example" --camera CAM-1
   sealcam-central enrol agency --serial CAM-2 --camera-key CAM-2.pem
+  sealcam-central policy new agency --out next.policy --revoke-camera 0011…32 hex digits…
   sealcam-central vault  --config agency/vault/vault.toml
   sealcam-central ingest --config agency/central/central.toml --events
   sealcam-central list   --config agency/central/central.toml
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_services(commands)
     _add_looking(commands)
     _add_provisioning(commands)
+    add_policy(commands)
     return parser
 
 
