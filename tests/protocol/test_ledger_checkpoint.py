@@ -1,5 +1,6 @@
 """Checkpoints and offline proofs: believed under one log's keys and enough witnesses, and refused by name otherwise."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import strategies as st
 
 from protocol.errors import LedgerRefused
 from protocol.keys import EntryKey
+from protocol.ledger.add_checkpoint import AddCheckpoint
 from protocol.ledger.checkpoint import Checkpoint, parse_checkpoint, parse_signed_checkpoint, verify_checkpoint
 from protocol.ledger.merkle import leaf_hash
 from protocol.ledger.note import Note, NoteSignature, cosign_text
 from protocol.ledger.proof import LedgerProof, format_proof, parse_proof, verify_proof
+from protocol.ledger.tiles import Tile
 from tests.protocol.ledger_log import (
     AT_S,
     LOG,
@@ -247,3 +250,30 @@ def test_a_checkpoint_from_the_tree_has_the_trees_root() -> None:
     note = Note(CHECKPOINT.text, (NoteSignature("w", b"abcd", b"s"),))
 
     assert parse_signed_checkpoint(note.encoded()).checkpoint.root == TREE.roots[77]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Checkpoint("", 1, bytes(32)),
+        lambda: Checkpoint("o\np", 1, bytes(32)),
+        lambda: Checkpoint("o", -1, bytes(32)),
+        lambda: Checkpoint("o", 2**63, bytes(32)),
+        lambda: Checkpoint("o", 1, bytes(31)),
+        lambda: Checkpoint("o", 1, bytes(32), ("",)),
+        lambda: LedgerProof(-1, (), b""),
+        lambda: LedgerProof(0, (bytes(31),), b""),
+        lambda: LedgerProof(0, (bytes(32),) * 64, b""),
+        lambda: LedgerProof(0, (), b"", extra=b""),
+        lambda: AddCheckpoint(-1, (), SIGNED),
+        lambda: AddCheckpoint(0, (bytes(33),), SIGNED),
+        lambda: Note("no newline", SIGNED.note.signatures),
+        lambda: Note("x\n", ()),
+        lambda: NoteSignature("w", b"abc", b"s"),
+        lambda: Tile(0, 0, 0),
+    ],
+)
+def test_what_has_no_text_cannot_be_made(make: Callable[[], object]) -> None:
+    with pytest.raises(LedgerRefused) as caught:
+        make()
+    assert caught.value.kind == "form"

@@ -154,7 +154,7 @@ def test_a_leaf_of_a_kind_to_come_is_a_leaf_and_its_opening_is_refused() -> None
 
 
 def test_the_largest_opening_and_the_longest_kind_stay_within_the_limits() -> None:
-    ext = {f"k{number:031d}": "\U0001f4f7" * 1024 for number in range(EXTENSIONS_MAX)}
+    ext: dict[str, int | str | bytes] = {f"k{number:031d}": "\U0001f4f7" * 1024 for number in range(EXTENSIONS_MAX)}
     largest = AccessOpening(recording_id=RECORDING, action="view", person=PERSON, reason="r", at_ms=AT_MS, ext=ext)
 
     assert len(largest.encoded()) > OPENING_SIZE_BYTES_MAX, "then the maker has to refuse it"
