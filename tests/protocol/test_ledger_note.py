@@ -1,12 +1,17 @@
 """Signed notes: one form, bounded, and believed only as far as a known key signed them."""
 
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import LedgerFault, LedgerRefused
 from protocol.keys import SoftwareEd25519
+from protocol.ledger.checkpoint import Checkpoint
+from protocol.ledger.merkle import EMPTY_ROOT
 from protocol.ledger.note import (
+    Cosignature,
     Note,
     NoteSignature,
     VerifierKey,
@@ -44,6 +49,12 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 \u2014 example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
 \u2014 witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==
 """
+# Made once by aics-tlog 0.2.1 (on Python 3.12), which is not ours, over the checkpoint of an empty tree; its seed is in the test below.
+FOREIGN_WITNESS = "witness.example/w1+4c557b6d+BEaArrVT7s6S1+HFEZwk+xwqVNokjXQg2gt5x+Es6JL3"
+FOREIGN_LINE = (
+    "\u2014 witness.example/w1 TFV7bQAAAABqsTuAkav/ZjxlSWKX3g+2eN/+rN4bEMZd+MFNkwPtBQTmg66o"
+    "wdFS/I2dWmhiAdXBfczPD191IXC2oHMmIVtpETGaAA==\n"
+)
 
 
 def refusal(data: bytes) -> str:
@@ -77,6 +88,16 @@ def test_a_witness_key_that_others_published_is_read_and_written() -> None:
 
     assert parse_verifier_key(text).signature_type == 4
     assert parse_verifier_key(text).text == text
+
+
+def test_a_cosignature_is_byte_for_byte_that_of_another_implementation() -> None:
+    key = SoftwareEd25519(sha256(b"sealcam ledger known answer").digest())
+    text = Checkpoint("ledger.example/city", 0, EMPTY_ROOT).text
+    note = parse_note((text + "\n" + FOREIGN_LINE).encode())
+
+    assert VerifierKey("witness.example/w1", 4, key.public_key).text == FOREIGN_WITNESS
+    assert cosign_text(text, "witness.example/w1", key, at_s=1_790_000_000).line == FOREIGN_LINE
+    assert cosigners(note, [key.public_key]) == (Cosignature(key.public_key, 1_790_000_000),)
 
 
 def test_a_note_is_found_again_as_it_was() -> None:
