@@ -21,7 +21,17 @@ from hw_sim.bench.board import Board
 from hw_sim.bench.brokers import find_broker
 from hw_sim.bench.cameras import CAMERAS
 from hw_sim.bench.errors import BenchError
-from hw_sim.bench.options import EMBEDDED, FAULTS, MOSQUITTO, RunOptions, broker_choice, frame_rate_mhz, size_px
+from hw_sim.bench.options import (
+    CAMERA_FAULT_NAMES,
+    EMBEDDED,
+    FAULTS,
+    MOSQUITTO,
+    PART_FAULTS,
+    RunOptions,
+    broker_choice,
+    frame_rate_mhz,
+    size_px,
+)
 from hw_sim.bench.run import play, resume
 from hw_sim.bench.timeline.write import with_timeline
 from hw_sim.bench.world import World
@@ -129,7 +139,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the CA of a running broker's own certificate, where that is not the agency's",
     )
-    run.add_argument("--fault", choices=FAULTS, help="break this part before the camera docks; `resume` heals it")
+    run.add_argument(
+        "--fault",
+        choices=FAULTS,
+        metavar="NAME",
+        help=f"break a part before the camera docks ({', '.join(PART_FAULTS)}; `resume` heals it), or the camera itself while "
+        f"it records ({', '.join(CAMERA_FAULT_NAMES)}; with --camera picamera2)",
+    )
     run.add_argument(
         "--card", type=Path, metavar="DIR", help="put the camera's card there: a mounted image, for example"
     )
@@ -173,7 +189,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         height_px=options.size[1],
         frame_rate_mhz=options.fps,
         fault=options.fault,
-        patience_s=options.patience_s or (20.0 if options.fault else 60.0 + options.seconds),
+        patience_s=options.patience_s or (20.0 if options.fault in PART_FAULTS else 60.0 + options.seconds),
         card_folder=None if options.card is None else options.card.resolve(),
         spool_folder=None if options.spool is None else options.spool.resolve(),
         has_audit=options.audit,
@@ -200,7 +216,7 @@ def _resume(options: argparse.Namespace, console: Console) -> int:
     told = RunOptions.model_validate(json.loads(state.read_text()))
     # Nothing is recorded any more, so nobody needs the video, which may be gone, or picamera2.
     again = {
-        "fault": None,
+        "fault": None if told.fault in PART_FAULTS else told.fault,
         "video": None,
         "camera": CAMERAS[0],
         "patience_s": options.patience_s or 60.0 + told.seconds,
@@ -220,7 +236,7 @@ def _go(out: Path, told: RunOptions, report_file: Path | None, console: Console,
     report = with_timeline(world, report)
     report.save(report_file if report_file is not None else out / "report.json")
     report.show(console, out)
-    if told.fault is not None:
+    if told.fault in PART_FAULTS:
         console.print(f"Heal it: ./scripts/bench resume {shlex.quote(str(out))}", highlight=False, soft_wrap=True)
     return 0 if report.is_good else 1
 
@@ -247,6 +263,12 @@ def _require_fitting(options: argparse.Namespace) -> None:
             f"--fault broker-acknowledges-only with --broker {options.broker}",
             expected="a broker that the bench may replace",
             next_step="use --broker mosquitto, or another fault",
+        )
+    if options.fault in CAMERA_FAULT_NAMES and options.camera != "picamera2":
+        raise BenchError(
+            f"--fault {options.fault} with --camera {options.camera}",
+            expected="a camera that breaks so",
+            next_step="add --camera picamera2",
         )
     if options.agency is not None:
         require_adoptable(options.agency)
