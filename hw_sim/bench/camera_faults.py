@@ -55,8 +55,8 @@ CAMERA_FAULTS: Final[Mapping[CameraFaultName, CameraFault]] = {
         "2 frames cannot be encoded", ({"fault": FaultKind.ENCODER_ERROR, "frame_count": 2},)
     ),
     "camera-hanging-close": CameraFault(
-        "the sensor stalls, and closing the camera takes 1 s longer",
-        ({"fault": FaultKind.HANGING_CLOSE, "duration_ms": 1000}, _STALL),
+        "the sensor stalls, and closing the camera takes 0.9 s longer",
+        ({"fault": FaultKind.HANGING_CLOSE, "duration_ms": 900}, _STALL),
         is_flow_lost=True,
     ),
     "camera-never-closes": CameraFault(

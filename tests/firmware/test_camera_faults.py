@@ -22,7 +22,7 @@ from hw_sim.libcamera_sim.faults import FaultKind
 from tests.firmware.cameras import CLOCK, PATIENCE_S, Film, Set, numbers, over_libcamera, scene
 
 RECOVERY_S_MAX: Final = 5.0
-PROCESS_START_S: Final = 1.5
+PROCESS_START_S: Final = 2.0
 
 
 @dataclass
@@ -159,7 +159,7 @@ def test_a_camera_that_is_gone_for_a_while_is_opened_when_it_is_there_again(watc
 
 
 def test_a_camera_that_hangs_when_it_is_closed_is_opened_when_it_has_closed(watched: Watched) -> None:
-    watched.break_it(FaultKind.HANGING_CLOSE, duration_ms=1000)
+    watched.break_it(FaultKind.HANGING_CLOSE, duration_ms=900)
     watched.break_it(FaultKind.STALLED_SENSOR)
     back = watched.wait_for(CameraChange.BACK)
     frames = watched.end()
