@@ -44,7 +44,9 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Looked:
+class Looked:
+    """What was found on the way."""
+
     problems: list[str] = field(default_factory=list)
     receipted: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
@@ -55,9 +57,9 @@ def examine(
     world: World, *, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], options: RunOptions, board: Board
 ) -> Outcome:
     """Look at card and store, decrypt each recording through the vault, count its frames, and say what does not hold."""
-    looked = _Looked()
+    looked = Looked()
     camera_fault = None if options.camera_fault is None else CAMERA_FAULTS[options.camera_fault]
-    verdict = _verdict(world, looked)
+    verdict = verdict_of(world, looked)
     silence = silence_s(recorded, frame_rate_mhz=world.frame_rate_mhz)
     looked.problems += _complaints(verdict, camera_fault, recorded, silence)
     is_erased_after_receipt = _look_at_erasure(world, recorded, shifts, looked)
@@ -88,14 +90,15 @@ def examine(
     )
 
 
-def _sentence(word: str, verdict: Verdict | None, looked: _Looked) -> str:
+def _sentence(word: str, verdict: Verdict | None, looked: Looked) -> str:
     if not looked.problems and verdict is not None:
         return f"{verdict.sentence} The camera erased only what central had receipted."
     held = "" if looked.erased else " Nothing was erased: the card still holds everything."
     return f"Not everything held: {looked.problems[0]}.{held}"
 
 
-def _verdict(world: World, looked: _Looked) -> Verdict | None:
+def verdict_of(world: World, looked: Looked) -> Verdict | None:
+    """Return the verdict on all that central holds."""
     try:
         verdict: Verdict = verify_folder(world.sealed, world.root_fingerprint, policy_file=None, enrolment_file=None)
     except UnusableInput:
@@ -119,9 +122,7 @@ def _complaints(
     return ()
 
 
-def _look_at_erasure(
-    world: World, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], looked: _Looked
-) -> bool:
+def _look_at_erasure(world: World, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], looked: Looked) -> bool:
     """Compare card, `erased` entries and receipts; say whether all is erased, each behind a receipt that central made first."""
     receipts = receipts_below(world.sealed, world.policy)
     subjects = {key: receipt.subject for key, receipt in receipts.items()}
@@ -161,11 +162,10 @@ def _look_at_erasure(
     return bool(wanted) and wanted <= looked.erased and not looked.problems
 
 
-def _row(world: World, item: Recorded, looked: _Looked, board: Board) -> RecordingRow:
-    """Decrypt one recording through the vault and count what is in it."""
-    board.live(f"recording {item.recording_id[:8]}: decrypting and counting")
+def row_before_counting(item: Recorded, looked: Looked) -> RecordingRow:
+    """Return what chain and receipts tell of a recording."""
     pre_event_s = item.pre_event_ms / 1000
-    row = RecordingRow(
+    return RecordingRow(
         recording_id=item.recording_id,
         shift_number=item.shift_number,
         live_s=round(item.duration_us / 1e6 - pre_event_s, 3),
@@ -173,10 +173,17 @@ def _row(world: World, item: Recorded, looked: _Looked, board: Board) -> Recordi
         chunks=item.chunk_count,
         bytes=item.size_bytes,
         frames_captured=item.frames_captured,
+        frames_in_chain=item.frames_in_chain,
         continues=item.continues,
         is_receipted=item.recording_id in looked.receipted,
         is_erased=item.recording_id in looked.erased,
     )
+
+
+def _row(world: World, item: Recorded, looked: Looked, board: Board) -> RecordingRow:
+    """Decrypt one recording through the vault and count what is in it."""
+    board.live(f"recording {item.recording_id[:8]}: decrypting and counting")
+    row = row_before_counting(item, looked)
     if not row.is_receipted:
         return row
     counted = _counted(world, item, looked)
@@ -210,7 +217,8 @@ def _mp4(world: World, item: Recorded) -> Path:
     return world.mp4_folder / f"{item.recording_id}.mp4"
 
 
-def _counted(world: World, item: Recorded, looked: _Looked) -> Count | None:
+def decrypted(world: World, item: Recorded, looked: Looked) -> Path | None:
+    """Have the vault open a recording, and return the film; None where that cannot be, which is a problem."""
     path = _mp4(world, item)
     if not path.exists():
         done = subprocess.run(
@@ -223,6 +231,13 @@ def _counted(world: World, item: Recorded, looked: _Looked) -> Count | None:
         if done.returncode != 0:
             looked.problems.append(f"recording {item.recording_id} cannot be played: {done.stderr.strip()}")
             return None
+    return path
+
+
+def _counted(world: World, item: Recorded, looked: Looked) -> Count | None:
+    path = decrypted(world, item, looked)
+    if path is None:
+        return None
     try:
         return count(path, frame_rate_mhz=world.frame_rate_mhz)
     except UnusableFile as error:

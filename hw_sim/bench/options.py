@@ -46,6 +46,9 @@ class RunOptions(BaseModel):
     video: Path | None = None
     video_format: str | None = None
     camera: str = "simulated"
+    camera_port: Path | None = None
+    """Where a real camera docks; then no camera is simulated."""
+    wait_s: Annotated[float, Field(gt=0)] = 600.0
 
     @property
     def part_fault(self) -> PartFault | None:

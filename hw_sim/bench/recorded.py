@@ -32,6 +32,9 @@ class Recorded(BaseModel):
     frames_captured: int | None
     frame_first: int | None
     frame_last: int | None
+    frames_in_chain: int | None = None
+    """As its chunks declare."""
+    frame_rate_mhz: int | None = None
     origin_mono_us: int = 0
     continues: str | None = None
     """The recording that this one goes on from."""

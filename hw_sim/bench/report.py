@@ -22,6 +22,8 @@ class RecordingRow(BaseModel):
     bytes: int
     frames_captured: int | None
     """As the sensor counted; None where a later run could not ask it."""
+    frames_in_chain: int | None = None
+    """As the camera signed."""
     frames_decoded: int = 0
     frames_missing: int = 0
     """Not in the pixels, and in no signed gap."""
@@ -108,7 +110,8 @@ class Report(BaseModel):
         for heading in ("recording", "before + live", "MB", "frames", "missing", "sound", "receipt", "card"):
             table.add_column(heading, justify="left" if heading == "recording" else "right", no_wrap=True)
         for row in self.recordings:
-            captured = "?" if row.frames_captured is None else str(row.frames_captured)
+            taken = row.frames_in_chain if row.frames_captured is None else row.frames_captured
+            captured = "?" if taken is None else str(taken)
             table.add_row(
                 row.recording_id[:8],
                 f"{row.pre_event_s:.1f} + {row.live_s:.1f} s",

@@ -85,7 +85,9 @@ def resume(world: World, options: RunOptions, board: Board) -> Report:
             world, "camera", {"new-shift"}, seconds=DOCK_SECONDS_MAX, what="the camera to notice its dock", since=since
         )
         shifts = tuple(shift for shift in closed_shifts(world.card) if shift.report.recordings)
-        recorded = tuple(_told_by_chain(shift, view) for shift in shifts for view in shift.report.recordings)
+        recorded = tuple(
+            told_by_chain(shift.folder, shift.number, view) for shift in shifts for view in shift.report.recordings
+        )
     return finish(world, options, board, shifts=shifts, recorded=recorded, since=since)
 
 
@@ -121,7 +123,7 @@ def finish(
     board.step("looks at what is there: verifying, decrypting, counting frames")
     world.stop_camera()
     outcome = examine(world, recorded=recorded, shifts=shifts, options=options, board=board)
-    return _report(world, options, docking, outcome)
+    return report_of(world, options, docking, outcome)
 
 
 def _is_progress(event: ChildEvent) -> bool:
@@ -189,18 +191,18 @@ def _recorded(world: World, shift: ClosedShift) -> tuple[Recorded, ...]:
             f"frame{key}": answer.fields[name]
             for key, name in (("s_captured", "count"), ("_first", "first"), ("_last", "last"))
         }
-        found.append(_told_by_chain(shift, view).model_copy(update=frames))
+        found.append(told_by_chain(shift.folder, shift.number, view).model_copy(update=frames))
     return tuple(found)
 
 
-def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
+def told_by_chain(folder: str, number: int, view: RecordingView) -> Recorded:
     """Return a recording without the sensor's counts, which only the camera that recorded it knows."""
     continues = None if view.opened is None else view.opened.continues
     gaps = (gap for chunk_view in view.chunks for gap in chunk_view.chunk.gaps)
     return Recorded(
         recording_id=view.recording_id.hex(),
-        shift_folder=shift.folder,
-        shift_number=shift.number,
+        shift_folder=folder,
+        shift_number=number,
         duration_us=view.duration_us,
         pre_event_ms=0 if view.opened is None else view.opened.pre_event_ms,
         chunk_count=len(view.chunks),
@@ -208,6 +210,8 @@ def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
         frames_captured=None,
         frame_first=None,
         frame_last=None,
+        frames_in_chain=sum(chunk_view.chunk.frame_count for chunk_view in view.chunks),
+        frame_rate_mhz=None if view.opened is None else view.opened.video.frame_rate_mhz,
         origin_mono_us=0 if view.opened is None else view.opened.origin_mono_us,
         continues=None if continues is None else continues.hex(),
         gaps=tuple(
@@ -217,7 +221,8 @@ def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
     )
 
 
-def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcome) -> Report:
+def report_of(world: World, options: RunOptions, docking: Docking, outcome: Outcome) -> Report:
+    """Put everything that was found into the report."""
     rows = outcome.rows
     offsets = [row.av_offset_ms for row in rows if row.av_offset_ms is not None]
     return Report(

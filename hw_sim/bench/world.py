@@ -85,14 +85,17 @@ class World:
         return self.agency.storage_folder / "objects"
 
     def start(self, options: RunOptions) -> None:
-        """Start broker, vault, central, dock and camera, with the camera in the dock."""
+        """Start broker, vault, central, dock and camera, with the camera in the dock; a camera at a port comes by itself."""
         self.broker.start()
+        dock_port = self.cable.dock_port if options.camera_port is None else options.camera_port
         self.agency.write_settings(
-            broker=self.broker, broker_ca=self._options.broker_ca, dock_port=self.cable.dock_port, camera_port=self.cable.camera_port,
+            broker=self.broker, broker_ca=self._options.broker_ca, dock_port=dock_port, camera_port=self.cable.camera_port,
             card=self.card, spool=self.spool, pre_event_s=options.pre_event_s,
         )  # fmt: skip
-        self.cable.plug()
-        self.children = (self.vault, self.ingest, self.dock, self.camera)
+        self.children = (self.vault, self.ingest, self.dock)
+        if options.camera_port is None:
+            self.cable.plug()
+            self.children += (self.camera,)
         for child in self.children:
             child.start()
 
