@@ -8,8 +8,9 @@ import argparse
 import json
 import sys
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -40,6 +41,8 @@ class Count:
     last: int
     frames_missing: int
     """Numbers absent between first and last; a frame that cannot be read counts as missing wherever it stands."""
+    absent: tuple[tuple[int, int], ...]
+    """The numbers absent between first and last, as first and last of each run."""
     frames_unreadable: int
     """Frames of the file that do not decode, or in which the counter cannot be read."""
     frames_duplicated: int
@@ -98,6 +101,7 @@ def count(path: Path, *, frame_rate_mhz: int | None = None) -> Count:
         first=min(times_us),
         last=max(times_us),
         frames_missing=_missing_count(watched.frames),
+        absent=_absent(times_us),
         frames_unreadable=len(watched.frames) - len(frames),
         frames_duplicated=len(frames) - len(times_us),
         frames_out_of_order=_out_of_order_count([number for _, number in frames]),
@@ -158,6 +162,10 @@ def _inferred_rate_mhz(path: Path, times_us: dict[int, float]) -> int:
     if not rates:
         raise UnusableFile(f"{path}: too few frames to tell the frame rate; say it with --fps")
     return max(1, round(median(rates)))
+
+
+def _absent(times_us: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((before + 1, after - 1) for before, after in pairwise(sorted(times_us)) if after - before > 1)
 
 
 def _missing_count(frames: Sequence[SeenFrame]) -> int:

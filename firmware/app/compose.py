@@ -55,8 +55,12 @@ def build_camera(
     panel: Panel,
     indicator: Indicator,
     say: Say,
+    on_fault: Callable[[], None] = lambda: None,
 ) -> CameraProgram:
-    """Return a camera over these devices; nothing is started."""
+    """Return a camera over these devices; nothing is started.
+
+    ``on_fault`` is called, from a thread of the program and perhaps twice, when a loop has ended by a fault: the process must end.
+    """
     log = ShiftLog(
         store=store, clock=clock, entropy=entropy, device=device, policy=policy, firmware_version=version("sealcam")
     )
@@ -86,6 +90,7 @@ def build_camera(
         panel=panel,
         indicator=indicator,
         say=say,
+        on_fault=on_fault,
     )
     dock_client = DockClient(
         open_line=open_line,
@@ -101,5 +106,6 @@ def build_camera(
         on_receipt=recorder.take_receipt,
         on_ready=lambda is_ready: say("ready", {"is_ready": is_ready}),
         say=say,
+        on_fault=on_fault,
     )
     return CameraProgram(recorder, dock_client)

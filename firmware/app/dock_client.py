@@ -60,18 +60,20 @@ class DockClient:
         on_receipt: Callable[[bytes], ReceiptOutcome],
         on_ready: Callable[[bool], None],
         say: Say,
+        on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the parts; nothing is opened.
 
         ``closed_folders`` names the folders of closed shifts, never the open one's. ``on_docked``, ``on_undocked`` and
         ``on_receipt`` are called one after the other on a thread of their own and may take their time: ``on_docked``
         returns when the shift is closed, ``on_receipt`` when its outcome is durable, the same for the same receipt.
+        ``on_fault`` is called from a thread that `fault` has ended.
         """
         self._open_line, self._store, self._signer = open_line, store, signer
         self._entropy, self._clock, self._say = entropy, clock, say
         self._closed_folders = closed_folders
         self._on_docked, self._on_undocked = on_docked, on_undocked
-        self._on_receipt, self._on_ready = on_receipt, on_ready
+        self._on_receipt, self._on_ready, self._on_fault = on_receipt, on_ready, on_fault
         self._link = CameraLink(
             camera_key=signer.public_key,
             enrolment=enrolment,
@@ -131,6 +133,7 @@ class DockClient:
                     line.close()
         except BaseException as error:
             self.fault = error
+            self._on_fault()
             raise
 
     def _report(self, fault: LineLost) -> None:
@@ -265,6 +268,7 @@ class DockClient:
         except BaseException as error:
             self.fault = error
             self._stop.set()
+            self._on_fault()
             raise
 
     def _close_shift(self, docking: int) -> Callable[[], Effects]:

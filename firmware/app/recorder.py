@@ -47,12 +47,13 @@ class Recorder:
         panel: Panel,
         indicator: Indicator,
         say: Say,
+        on_fault: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take every part; nothing is started."""
+        """Take every part; nothing is started. ``on_fault`` is called from the loop's own thread when `fault` has ended it."""
         self._settings, self._clock = settings, clock
         self._log, self._eraser, self._capture = log, eraser, capture
         self._camera, self._microphone, self._panel, self._indicator = camera, microphone, panel, indicator
-        self._say = never_failing(say)
+        self._say, self._on_fault = never_failing(say), on_fault
         self._inbox = Inbox()
         self._deferred: deque[Item] = deque()
         self._conductor = Conductor(
@@ -205,6 +206,8 @@ class Recorder:
             for item in self._deferred:
                 if isinstance(item, Call):
                     item.ended.set()
+            if self.fault is not None:
+                self._on_fault()
 
     def _turn(self) -> None:
         item = self._next(0 if self._capture.is_behind else IDLE_WAIT_S)

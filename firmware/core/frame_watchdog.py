@@ -9,13 +9,13 @@ from typing import Final
 
 from firmware.errors import CameraFault, IllegalTransition
 
-FRAME_WAIT_NS: Final = 2_000_000_000
+FRAME_WAIT_NS: Final = 1_250_000_000
 """How long no frame may come before the camera is started again."""
 RETRY_WAIT_NS_MIN: Final = 250_000_000
 RETRY_WAIT_NS_MAX: Final = 5_000_000_000
-STUCK_NS_MAX: Final = 750_000_000
+STUCK_NS_MAX: Final = 500_000_000
 """How long a camera that will not close is waited for. Then only a new process helps, which must record within 5 s of the
-loss: 2 s of silence, 1 s for the close, this, and 1 s to start."""
+loss: 1.25 s of silence, 1 s for the close, this, and 2.25 s to start."""
 
 
 class CameraStuck(CameraFault):

@@ -21,7 +21,18 @@ from hw_sim.bench.board import Board
 from hw_sim.bench.brokers import find_broker
 from hw_sim.bench.cameras import CAMERAS
 from hw_sim.bench.errors import BenchError
-from hw_sim.bench.options import EMBEDDED, FAULTS, MOSQUITTO, RunOptions, broker_choice, frame_rate_mhz, size_px
+from hw_sim.bench.options import (
+    CAMERA_FAULT_NAMES,
+    EMBEDDED,
+    FAULTS,
+    MOSQUITTO,
+    PART_FAULTS,
+    RunOptions,
+    broker_choice,
+    frame_rate_mhz,
+    size_px,
+)
+from hw_sim.bench.port_run import play_at_port, require_port
 from hw_sim.bench.run import play, resume
 from hw_sim.bench.timeline.write import with_timeline
 from hw_sim.bench.world import World
@@ -108,6 +119,15 @@ def _parser() -> argparse.ArgumentParser:
         help="simulated as a whole (default), or the real picamera2 over a simulated libcamera",
     )
     run.add_argument(
+        "--camera-port",
+        type=Path,
+        metavar="DEV",
+        help="no simulated camera: a real one docks at this serial port with what it has recorded",
+    )
+    run.add_argument(
+        "--wait-s", type=float, default=600.0, help="how long to wait for a camera at --camera-port (default 600)"
+    )
+    run.add_argument(
         "--video", type=Path, metavar="FILE", help="the sensor looks at this video, in a loop, below its frame counter"
     )
     run.add_argument(
@@ -129,7 +149,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the CA of a running broker's own certificate, where that is not the agency's",
     )
-    run.add_argument("--fault", choices=FAULTS, help="break this part before the camera docks; `resume` heals it")
+    run.add_argument(
+        "--fault",
+        choices=FAULTS,
+        metavar="NAME",
+        help=f"break a part before the camera docks ({', '.join(PART_FAULTS)}; `resume` heals it), or the camera itself while "
+        f"it records ({', '.join(CAMERA_FAULT_NAMES)}; with --camera picamera2)",
+    )
     run.add_argument(
         "--card", type=Path, metavar="DIR", help="put the camera's card there: a mounted image, for example"
     )
@@ -161,6 +187,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if not 0 <= options.pre_event_s <= 120:
         raise BenchError(f"--pre-event-s {options.pre_event_s}", expected="0 to 120", next_step="give whole seconds")
     _require_fitting(options)
+    if options.camera_port is not None:
+        _require_for_port(options)
     video_format = None if options.video is None else _video_format(options.video)
     _require_writable(options.report)
     out = _fresh_folder(options.out)
@@ -173,7 +201,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         height_px=options.size[1],
         frame_rate_mhz=options.fps,
         fault=options.fault,
-        patience_s=options.patience_s or (20.0 if options.fault else 60.0 + options.seconds),
+        patience_s=options.patience_s or (20.0 if options.fault in PART_FAULTS else 60.0 + options.seconds),
         card_folder=None if options.card is None else options.card.resolve(),
         spool_folder=None if options.spool is None else options.spool.resolve(),
         has_audit=options.audit,
@@ -183,6 +211,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         video=None if options.video is None else options.video.resolve(),
         video_format=video_format,
         camera=options.camera,
+        camera_port=options.camera_port,
+        wait_s=options.wait_s,
     )
     (out / _STATE_FILE).write_text(told.model_dump_json(indent=2))
     return _go(out, told, options.report, console, is_resumed=False)
@@ -198,9 +228,16 @@ def _resume(options: argparse.Namespace, console: Console) -> int:
             next_step="name that folder",
         )
     told = RunOptions.model_validate(json.loads(state.read_text()))
+    if told.camera_port is not None:
+        raise BenchError(
+            f"{options.out} is of a camera at {told.camera_port}",
+            expected="a run with a simulated camera",
+            next_step=f"./scripts/bench --camera-port {told.camera_port} --agency {options.out / 'agency'}: the camera still "
+            "holds what has no receipt",
+        )
     # Nothing is recorded any more, so nobody needs the video, which may be gone, or picamera2.
     again = {
-        "fault": None,
+        "fault": None if told.fault in PART_FAULTS else told.fault,
         "video": None,
         "camera": CAMERAS[0],
         "patience_s": options.patience_s or 60.0 + told.seconds,
@@ -216,11 +253,14 @@ def _go(out: Path, told: RunOptions, report_file: Path | None, console: Console,
         broker = make_broker(out / "broker", agency)
         board.step(f"broker: {broker.title}")
         with World(out, agency, broker, options=told, on_event=board.event) as world:
-            report = resume(world, told, board) if is_resumed else play(world, told, board)
+            if told.camera_port is not None:
+                report = play_at_port(world, told, board)
+            else:
+                report = resume(world, told, board) if is_resumed else play(world, told, board)
     report = with_timeline(world, report)
     report.save(report_file if report_file is not None else out / "report.json")
     report.show(console, out)
-    if told.fault is not None:
+    if told.fault in PART_FAULTS:
         console.print(f"Heal it: ./scripts/bench resume {shlex.quote(str(out))}", highlight=False, soft_wrap=True)
     return 0 if report.is_good else 1
 
@@ -229,7 +269,8 @@ def _agency(folder: Path, told: RunOptions, board: Board, *, is_resumed: bool) -
     if is_resumed:
         return BenchAgency.load(folder)
     if told.agency_folder is not None:
-        return BenchAgency.adopt(told.agency_folder, folder, board.step)
+        is_continued = told.camera_port is not None
+        return BenchAgency.adopt(told.agency_folder, folder, board.step, may_hold_footage=is_continued)
     return BenchAgency.provision(folder, board.step)
 
 
@@ -248,8 +289,14 @@ def _require_fitting(options: argparse.Namespace) -> None:
             expected="a broker that the bench may replace",
             next_step="use --broker mosquitto, or another fault",
         )
+    if options.fault in CAMERA_FAULT_NAMES and options.camera != "picamera2":
+        raise BenchError(
+            f"--fault {options.fault} with --camera {options.camera}",
+            expected="a camera that breaks so",
+            next_step="add --camera picamera2",
+        )
     if options.agency is not None:
-        require_adoptable(options.agency)
+        require_adoptable(options.agency, may_hold_footage=options.camera_port is not None)
     if options.broker_ca is not None and not (is_running_already and options.broker_ca.is_file()):
         found = "is no file" if is_running_already else f"with --broker {options.broker}"
         raise BenchError(
@@ -257,6 +304,27 @@ def _require_fitting(options: argparse.Namespace) -> None:
             expected="the CA certificate, in PEM, of a broker that runs already",
             next_step="name it, or leave the option out",
         )
+
+
+def _require_for_port(options: argparse.Namespace) -> None:
+    """Refuse a port that is none, and what makes no sense with a camera that the bench does not have."""
+    chosen = {
+        "--fault": options.fault,
+        "--video": options.video,
+        "--card": options.card,
+        "--audit": options.audit,
+        f"--camera {options.camera}": options.camera != CAMERAS[0],
+    }
+    wrong = next((name for name, value in chosen.items() if value), None)
+    if wrong is not None:
+        raise BenchError(
+            f"{wrong} with --camera-port",
+            expected="a camera outside of the bench",
+            next_step="leave one of the two out",
+        )
+    if options.wait_s <= 0:
+        raise BenchError(f"--wait-s {options.wait_s:g}", expected="more than 0", next_step="give seconds")
+    require_port(options.camera_port)
 
 
 def _video_format(path: Path) -> str:

@@ -28,6 +28,10 @@ WORKER: Final = "ingest-1"
 SERIAL: Final = "BENCH-1"
 BROKER_HOST: Final = "localhost"
 RESERVE_BYTES: Final = 8 << 20
+_CAMERA_FILES: Final = ("device.key", "enrolment", "policy")
+CARD_ON_CAMERA: Final = "/var/lib/sealcam/card"
+PORT_ON_CAMERA: Final = "/dev/ttyGS0"
+"""The USB gadget port towards the dock."""
 PASSWORD_NAME: Final = "broker.password"
 PASSWORD_SIZE_BYTES: Final = 24
 
@@ -73,15 +77,17 @@ class BenchAgency:
         return cls(folder, read_policy(folder / "policy" / "policy", root_fingerprint=fingerprint))
 
     @classmethod
-    def adopt(cls, source: Path, folder: Path, say: Callable[[str], None]) -> "BenchAgency":
+    def adopt(
+        cls, source: Path, folder: Path, say: Callable[[str], None], *, may_hold_footage: bool = False
+    ) -> "BenchAgency":
         """Copy an agency that `sealcam-central provision` made, and enrol the bench's camera in the copy.
 
         Raises:
             BenchError: it is none, has not the bench's dock and worker, or holds footage.
         """
-        require_adoptable(source)
+        require_adoptable(source, may_hold_footage=may_hold_footage)
         say(f"copies the agency in {source}, with all its keys")
-        shutil.copytree(source, folder)
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.socket"))
         if not (folder / "cameras" / SERIAL).exists():
             enrol_camera(folder, serial=SERIAL, entropy=SystemEntropy(), now_ms=SystemClock().unix_ms())
         return cls.load(folder)
@@ -188,6 +194,24 @@ class BenchAgency:
             "reserve_bytes": RESERVE_BYTES,
         })  # fmt: skip
 
+    def write_for_camera(self, folder: Path, *, pre_event_s: int) -> Path:
+        """Put into ``folder`` all that a camera outside of the bench needs of this agency, and return the folder."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name in _CAMERA_FILES:
+            shutil.copy(self.camera_settings.parent / name, folder / name)
+        text = toml_text(
+            {
+                **{f"{name.replace('.', '_')}_file": name for name in _CAMERA_FILES},
+                "root_fingerprint": self.fingerprint,
+                "card_folder": CARD_ON_CAMERA,
+                "dock_port": PORT_ON_CAMERA,
+                "pre_event_s": pre_event_s,
+            },
+            comment=f"A camera of {NAME}. Put it with its files into /etc/sealcam; paths are relative to that folder.",
+        )
+        (folder / self.camera_settings.name).write_text(text)
+        return folder
+
     def _clients(self) -> dict[str, Path]:
         """Return the folder of each of the broker's clients."""
         return {WORKER: self.folder / "central", DOCK: self.dock_settings.parent}
@@ -213,7 +237,7 @@ def _client(folder: Path, name: str, broker: BenchBroker, broker_ca: Path | None
     }
 
 
-def require_adoptable(source: Path) -> None:
+def require_adoptable(source: Path, *, may_hold_footage: bool = False) -> None:
     """Refuse what `BenchAgency.adopt` could not use.
 
     Raises:
@@ -231,7 +255,7 @@ def require_adoptable(source: Path) -> None:
             next_step=f'sealcam-central provision NEW_DIR --agency "{NAME}" --broker-host HOST',
         )
     objects = source / "central" / "storage" / "objects"
-    if objects.exists() and any(objects.rglob("*.media")):
+    if not may_hold_footage and objects.exists() and any(objects.rglob("*.media")):
         raise BenchError(
             f"{source} holds footage",
             expected="an agency that has stored nothing yet: the bench checks all that is in the store",

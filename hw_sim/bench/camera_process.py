@@ -2,11 +2,12 @@
 
 It takes JSON lines on standard input: {"do": "press", "gesture": "double-press"}, {"do": "exposed", "begin_mono_ns": …,
 "end_mono_ns": …}, {"do": "break-camera", "fault": "stalled-sensor"}, and ends in order when standard input ends or at
-SIGTERM. It says what happens as JSON lines.
+SIGTERM. It says what happens as JSON lines. At a fault of the camera's program it ends by itself with exit code 1.
 """
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -27,11 +28,13 @@ from firmware.errors import CameraSoftwareError
 from firmware.ports import EncodedAudio, EncodedFrame, Gesture
 from firmware.settings import CameraSettings
 from hw_sim.bench.cameras import CAMERAS, BenchCamera, build_bench_camera
+from hw_sim.bench.exposure import Exposure
 from hw_sim.encoded import SimulatedMicrophone
 from hw_sim.entropy import RecordingEntropy
 from hw_sim.officer import SimulatedIndicator, SimulatedPanel
 from hw_sim.picture import MovingPicture, Picture
 from hw_sim.scene import Scene
+from hw_sim.sensor import SimulatedSensor
 from hw_sim.video_file import UnusableVideo
 from hw_sim.video_picture import VideoPicture
 from protocol.errors import SettingsError
@@ -100,6 +103,23 @@ class Sight:
             picture.close()
 
 
+class Sensor:
+    """The sensor's own count of what it exposed, with that of the processes before this one."""
+
+    def __init__(self, scene: Scene, sensor: SimulatedSensor, before: Exposure) -> None:
+        """Take the sensor of this process."""
+        self._scene, self._sensor, self._before = scene, sensor, before
+
+    def exposed_between(self, begin_mono_ns: int, end_mono_ns: int) -> tuple[range, ...]:
+        """Return the numbers exposed in a stretch of time, one range per uninterrupted stream."""
+        earlier = self._before.within(self._scene, begin_mono_ns, end_mono_ns)
+        return (*earlier, *self._sensor.frames_exposed_between(begin_mono_ns, end_mono_ns))
+
+    def exposure(self, now_mono_ns: int) -> Exposure:
+        """Return everything up to now."""
+        return Exposure(self._scene.start_mono_ns, self.exposed_between(self._scene.start_mono_ns, now_mono_ns))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the camera until it is told to end."""
     options = _parser().parse_args(arguments)
@@ -122,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--frame-rate-mhz", type=int, required=True)
     parser.add_argument("--camera", choices=CAMERAS, default=CAMERAS[0])
     parser.add_argument("--video", type=Path, help="a film that the sensor looks at, instead of a drawn scene")
+    parser.add_argument(
+        "--sensor-before", type=Exposure.parse, metavar="JSON", help="what a process before this one exposed"
+    )
     parser.add_argument("--audit", type=Path, help="folder for what the search for secrets looks for")
     return parser
 
@@ -133,9 +156,10 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
     device = open_device_key(settings)
     policy = load_policy(settings.policy_file, root_fingerprint=bytes.fromhex(settings.root_fingerprint))
     enrolment = load_enrolment(settings.enrolment_file, policy=policy, camera_key=device.public_key)
+    before = options.sensor_before or Exposure(clock.mono_ns() + _WARM_UP_NS)
     scene = Scene(
         seed=options.seed,
-        start_mono_ns=clock.mono_ns() + _WARM_UP_NS,
+        start_mono_ns=before.start_mono_ns,
         width_px=options.width_px,
         height_px=options.height_px,
         frame_rate_mhz=options.frame_rate_mhz,
@@ -159,17 +183,20 @@ def _run(options: argparse.Namespace, settings: CameraSettings, speaker: Speaker
         panel=panel,
         indicator=SimulatedIndicator(lambda signal: speaker.say("signal", {"signal": signal.value})),
         say=speaker.say,
+        on_fault=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     speaker.say("camera", {"name": camera.camera.description.name})
-    program.start()
+    sensor = Sensor(scene, camera.sensor, before)
     is_ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: _interrupt(is_ending))
     try:
-        _obey(sys.stdin, panel, camera, speaker, audit)
+        program.start()
+        _obey(sys.stdin, panel, camera, sensor, speaker, audit)
         is_ending.set()
     except KeyboardInterrupt:
         pass
     program.stop()
+    speaker.say("sensor-ended", sensor.exposure(clock.mono_ns()).fields)
     sight.close()
     audit.save()
     return 0 if program.fault is None else 1
@@ -182,7 +209,9 @@ def _interrupt(is_ending: threading.Event) -> None:
         raise KeyboardInterrupt
 
 
-def _obey(stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, speaker: Speaker, audit: Audit) -> None:
+def _obey(
+    stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, sensor: Sensor, speaker: Speaker, audit: Audit
+) -> None:
     for line in stream:
         order: dict[str, Any] = json.loads(line)
         if order["do"] == "press":
@@ -193,7 +222,7 @@ def _obey(stream: IO[str], panel: SimulatedPanel, camera: BenchCamera, speaker: 
         elif order["do"] == "break-camera":
             _break(camera, order, speaker)
         elif order["do"] == "exposed":
-            spans = camera.sensor.frames_exposed_between(order["begin_mono_ns"], order["end_mono_ns"])
+            spans = sensor.exposed_between(order["begin_mono_ns"], order["end_mono_ns"])
             numbers = {"first": spans[0].start, "last": spans[-1].stop - 1} if spans else {"first": None, "last": None}
             speaker.say("exposed", {"id": order["id"], "count": sum(len(span) for span in spans), **numbers})
 

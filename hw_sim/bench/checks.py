@@ -5,15 +5,17 @@ Every line that does not hold becomes a problem, in words; no problem, and the r
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from hw_sim.bench.board import Board
+from hw_sim.bench.camera_faults import CAMERA_FAULTS, CameraFault, what_did_not_hold
 from hw_sim.bench.evidence import ClosedShift, changed_files, erased_entries, receipts_below
-from hw_sim.bench.options import Fault
+from hw_sim.bench.options import RunOptions
 from hw_sim.bench.recorded import Recorded
 from hw_sim.bench.report import RecordingRow
+from hw_sim.bench.silence import declared_of, silence_s
 from hw_sim.bench.world import World
 from hw_sim.count_frames import Count, count
 from hw_sim.watching import UnusableFile
@@ -38,10 +40,13 @@ class Outcome:
     rows: tuple[RecordingRow, ...]
     receipt_count: int
     is_erased_after_receipt: bool
+    silence_s: float | None
 
 
 @dataclass(slots=True)
-class _Looked:
+class Looked:
+    """What was found on the way."""
+
     problems: list[str] = field(default_factory=list)
     receipted: set[str] = field(default_factory=set)
     erased: set[str] = field(default_factory=set)
@@ -49,22 +54,27 @@ class _Looked:
 
 
 def examine(
-    world: World, *, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], fault: Fault | None, board: Board
+    world: World, *, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], options: RunOptions, board: Board
 ) -> Outcome:
     """Look at card and store, decrypt each recording through the vault, count its frames, and say what does not hold."""
-    looked = _Looked()
-    verdict = _verdict(world, looked)
+    looked = Looked()
+    camera_fault = None if options.camera_fault is None else CAMERA_FAULTS[options.camera_fault]
+    verdict = verdict_of(world, looked)
+    silence = silence_s(recorded, frame_rate_mhz=world.frame_rate_mhz)
+    looked.problems += _complaints(verdict, camera_fault, recorded, silence)
     is_erased_after_receipt = _look_at_erasure(world, recorded, shifts, looked)
     rows = tuple(_row(world, item, looked, board) for item in recorded)
     is_counted = all(item.frames_captured is not None for item in recorded)
-    if is_counted and len(recorded) != RECORDINGS_OF_A_DAY:
-        looked.problems.append(f"{len(recorded)} recordings were made, {RECORDINGS_OF_A_DAY} expected")
+    # A camera that had to start again goes on in a recording more, which names the one before.
+    begun_count = sum(item.continues is None or camera_fault is None for item in recorded)
+    if is_counted and begun_count != RECORDINGS_OF_A_DAY:
+        looked.problems.append(f"{begun_count} recordings were begun, {RECORDINGS_OF_A_DAY} expected")
     played = [row for row in rows if row.mp4 is not None]
     if played and all(row.av_offset_ms is None for row in played):
         # One recording may be too short, or muted too long, for a whole tone; a day is not.
         looked.problems.append("no tone was heard in any recording, so that nobody knows whether the sound is in step")
     trouble = world.trouble()
-    if fault is not None or any(item.recording_id not in looked.receipted for item in recorded):
+    if options.part_fault is not None or any(item.recording_id not in looked.receipted for item in recorded):
         looked.problems.insert(0, f"not everything arrived: {trouble or 'no program said why'}")
     word = "unreadable" if verdict is None else verdict.verdict
     return Outcome(
@@ -76,32 +86,43 @@ def examine(
         rows=rows,
         receipt_count=looked.receipt_count,
         is_erased_after_receipt=is_erased_after_receipt,
+        silence_s=silence,
     )
 
 
-def _sentence(word: str, verdict: Verdict | None, looked: _Looked) -> str:
+def _sentence(word: str, verdict: Verdict | None, looked: Looked) -> str:
     if not looked.problems and verdict is not None:
         return f"{verdict.sentence} The camera erased only what central had receipted."
     held = "" if looked.erased else " Nothing was erased: the card still holds everything."
     return f"Not everything held: {looked.problems[0]}.{held}"
 
 
-def _verdict(world: World, looked: _Looked) -> Verdict | None:
+def verdict_of(world: World, looked: Looked) -> Verdict | None:
+    """Return the verdict on all that central holds."""
     try:
-        verdict = verify_folder(world.sealed, world.root_fingerprint, policy_file=None, enrolment_file=None)
+        verdict: Verdict = verify_folder(world.sealed, world.root_fingerprint, policy_file=None, enrolment_file=None)
     except UnusableInput:
         looked.problems.append("central holds no evidence")
         return None
-    if verdict.verdict != "authentic":
-        is_slow = any(finding.kind == "frames-dropped" for finding in verdict.findings)
-        hint = "; this machine was too busy for the sensor's frames, a smaller --size or --fps helps" if is_slow else ""
-        looked.problems.append(f"the verdict is {verdict.verdict}, authentic expected{hint}")
     return verdict
 
 
-def _look_at_erasure(
-    world: World, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], looked: _Looked
-) -> bool:
+def _complaints(
+    verdict: Verdict | None, fault: CameraFault | None, recorded: Sequence[Recorded], silence: float | None
+) -> tuple[str, ...]:
+    """Return what the verdict should not say, or should and does not."""
+    if verdict is None:
+        return ()
+    if fault is not None:
+        return what_did_not_hold(fault, verdict=verdict, recorded=recorded, silence_s=silence)
+    if verdict.verdict != "authentic":
+        is_slow = any(finding.kind == "frames-dropped" for finding in verdict.findings)
+        hint = "; this machine was too busy for the sensor's frames, a smaller --size or --fps helps" if is_slow else ""
+        return (f"the verdict is {verdict.verdict}, authentic expected{hint}",)
+    return ()
+
+
+def _look_at_erasure(world: World, recorded: Sequence[Recorded], shifts: Sequence[ClosedShift], looked: Looked) -> bool:
     """Compare card, `erased` entries and receipts; say whether all is erased, each behind a receipt that central made first."""
     receipts = receipts_below(world.sealed, world.policy)
     subjects = {key: receipt.subject for key, receipt in receipts.items()}
@@ -141,11 +162,10 @@ def _look_at_erasure(
     return bool(wanted) and wanted <= looked.erased and not looked.problems
 
 
-def _row(world: World, item: Recorded, looked: _Looked, board: Board) -> RecordingRow:
-    """Decrypt one recording through the vault and count what is in it."""
-    board.live(f"recording {item.recording_id[:8]}: decrypting and counting")
+def row_before_counting(item: Recorded, looked: Looked) -> RecordingRow:
+    """Return what chain and receipts tell of a recording."""
     pre_event_s = item.pre_event_ms / 1000
-    row = RecordingRow(
+    return RecordingRow(
         recording_id=item.recording_id,
         shift_number=item.shift_number,
         live_s=round(item.duration_us / 1e6 - pre_event_s, 3),
@@ -153,9 +173,17 @@ def _row(world: World, item: Recorded, looked: _Looked, board: Board) -> Recordi
         chunks=item.chunk_count,
         bytes=item.size_bytes,
         frames_captured=item.frames_captured,
+        frames_in_chain=item.frames_in_chain,
+        continues=item.continues,
         is_receipted=item.recording_id in looked.receipted,
         is_erased=item.recording_id in looked.erased,
     )
+
+
+def _row(world: World, item: Recorded, looked: Looked, board: Board) -> RecordingRow:
+    """Decrypt one recording through the vault and count what is in it."""
+    board.live(f"recording {item.recording_id[:8]}: decrypting and counting")
+    row = row_before_counting(item, looked)
     if not row.is_receipted:
         return row
     counted = _counted(world, item, looked)
@@ -165,14 +193,20 @@ def _row(world: World, item: Recorded, looked: _Looked, board: Board) -> Recordi
     first = counted.first if item.frame_first is None else item.frame_first
     last = counted.last if item.frame_last is None else item.frame_last
     missing = counted.frames_missing + max(0, counted.first - first) + max(0, last - counted.last)
-    if missing or counted.frames_decoded != (item.frames_captured or counted.frames_decoded):
-        text = f"{counted.frames_decoded} of {item.frames_captured} frames decoded, {missing} missing"
-        looked.problems.append(f"recording {item.recording_id}: {text}")
-    looked.problems += [f"recording {item.recording_id}: {complaint}" for complaint in counted.complaints()]
+    declared = declared_of(item, absent=counted.absent, first_number=first, frame_rate_mhz=world.frame_rate_mhz)
+    missing -= declared.frame_count
+    expected = last - first + 1 - declared.frame_count
+    complaints = [*declared.problems, *replace(counted, frames_missing=0).complaints()]
+    if missing or counted.frames_decoded != expected:
+        complaints.insert(
+            0, f"{counted.frames_decoded} of {expected} frames decoded, {missing} missing without a signed gap"
+        )
+    looked.problems += [f"recording {item.recording_id}: {complaint}" for complaint in complaints]
     return row.model_copy(
         update={
             "frames_decoded": counted.frames_decoded,
             "frames_missing": missing,
+            "frames_declared_missing": declared.frame_count,
             "av_offset_ms": counted.av_offset_ms_max,
             "mp4": world.relative(_mp4(world, item)),
         }
@@ -183,7 +217,8 @@ def _mp4(world: World, item: Recorded) -> Path:
     return world.mp4_folder / f"{item.recording_id}.mp4"
 
 
-def _counted(world: World, item: Recorded, looked: _Looked) -> Count | None:
+def decrypted(world: World, item: Recorded, looked: Looked) -> Path | None:
+    """Have the vault open a recording, and return the film; None where that cannot be, which is a problem."""
     path = _mp4(world, item)
     if not path.exists():
         done = subprocess.run(
@@ -196,6 +231,13 @@ def _counted(world: World, item: Recorded, looked: _Looked) -> Count | None:
         if done.returncode != 0:
             looked.problems.append(f"recording {item.recording_id} cannot be played: {done.stderr.strip()}")
             return None
+    return path
+
+
+def _counted(world: World, item: Recorded, looked: Looked) -> Count | None:
+    path = decrypted(world, item, looked)
+    if path is None:
+        return None
     try:
         return count(path, frame_rate_mhz=world.frame_rate_mhz)
     except UnusableFile as error:

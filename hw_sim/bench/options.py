@@ -2,17 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Fault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key"]
+PartFault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key"]
+"""Faults of what is behind the camera: they last, and `resume` heals them."""
+CameraFaultName = Literal[
+    "camera-dropped-frames", "camera-late-buffer", "camera-stalled-sensor", "camera-gone", "camera-encoder-error",
+    "camera-hanging-close", "camera-never-closes",
+]  # fmt: skip
+"""Faults of the camera while it records: it must get over them by itself."""
+Fault = PartFault | CameraFaultName
 MOSQUITTO: Final = "mosquitto"
 EMBEDDED: Final = "embedded"
 BROKER_PORT_DEFAULT: Final = 8883
 _SCHEME: Final = "mqtts"
-FAULTS: tuple[Fault, ...] = ("central-stopped", "broker-acknowledges-only", "vault-wrong-key")
+PART_FAULTS: Final[tuple[PartFault, ...]] = get_args(PartFault)
+CAMERA_FAULT_NAMES: Final[tuple[CameraFaultName, ...]] = get_args(CameraFaultName)
+FAULTS: Final[tuple[Fault, ...]] = (*PART_FAULTS, *CAMERA_FAULT_NAMES)
 
 
 class RunOptions(BaseModel):
@@ -37,6 +46,19 @@ class RunOptions(BaseModel):
     video: Path | None = None
     video_format: str | None = None
     camera: str = "simulated"
+    camera_port: Path | None = None
+    """Where a real camera docks; then no camera is simulated."""
+    wait_s: Annotated[float, Field(gt=0)] = 600.0
+
+    @property
+    def part_fault(self) -> PartFault | None:
+        """Return the fault of what is behind the camera, if that is what breaks."""
+        return next((name for name in PART_FAULTS if name == self.fault), None)
+
+    @property
+    def camera_fault(self) -> CameraFaultName | None:
+        """Return the fault of the camera, if that is what breaks."""
+        return next((name for name in CAMERA_FAULT_NAMES if name == self.fault), None)
 
 
 def size_px(text: str) -> tuple[int, int]:

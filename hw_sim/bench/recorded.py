@@ -7,6 +7,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 
+class SignedGap(BaseModel):
+    """Frames that the camera signed as missing; times of the recording's own film."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start_us: int
+    end_us: int
+    missing_frame_count: int
+
+
 class Recorded(BaseModel):
     """A recording as its chain describes it, and how many frames the sensor counted in its time."""
 
@@ -22,6 +32,13 @@ class Recorded(BaseModel):
     frames_captured: int | None
     frame_first: int | None
     frame_last: int | None
+    frames_in_chain: int | None = None
+    """As its chunks declare."""
+    frame_rate_mhz: int | None = None
+    origin_mono_us: int = 0
+    continues: str | None = None
+    """The recording that this one goes on from."""
+    gaps: tuple[SignedGap, ...] = ()
 
 
 def save_recorded(recorded: Sequence[Recorded], path: Path) -> None:

@@ -22,8 +22,14 @@ class RecordingRow(BaseModel):
     bytes: int
     frames_captured: int | None
     """As the sensor counted; None where a later run could not ask it."""
+    frames_in_chain: int | None = None
+    """As the camera signed."""
     frames_decoded: int = 0
     frames_missing: int = 0
+    """Not in the pixels, and in no signed gap."""
+    frames_declared_missing: int = 0
+    """Not in the pixels, and in a signed gap."""
+    continues: str | None = None
     av_offset_ms: float | None = None
     is_receipted: bool = False
     is_erased: bool = False
@@ -45,6 +51,9 @@ class Report(BaseModel):
     frames_captured: int
     frames_decoded: int
     frames_missing: int
+    frames_declared_missing: int = 0
+    camera_silence_s: float | None = None
+    """The longest time without a picture while the camera recorded; None where no frame is declared missing."""
     av_offset_ms_max: float | None
     pre_event_s: float
     pre_event_wanted_s: int
@@ -75,6 +84,10 @@ class Report(BaseModel):
         console.print(self._table())
         lines = [(f"  ✗ {problem}", "red") for problem in self.problems]
         lines += [(f"  · {finding}", "dim") for finding in self.findings]
+        if self.camera_silence_s is not None:
+            lines.append(
+                (f"  · while it recorded, the camera had no picture for {self.camera_silence_s} s at most", "dim")
+            )
         lines += [("", ""), (f"sealed evidence      {out / self.sealed}", "")]
         lines += [(f"video                {out / name}", "") for name in self.mp4]
         lines += [(f"timeline             {out / self.timeline}", "")] if self.timeline is not None else []
@@ -97,15 +110,26 @@ class Report(BaseModel):
         for heading in ("recording", "before + live", "MB", "frames", "missing", "sound", "receipt", "card"):
             table.add_column(heading, justify="left" if heading == "recording" else "right", no_wrap=True)
         for row in self.recordings:
-            captured = "?" if row.frames_captured is None else str(row.frames_captured)
+            taken = row.frames_in_chain if row.frames_captured is None else row.frames_captured
+            captured = "?" if taken is None else str(taken)
             table.add_row(
                 row.recording_id[:8],
                 f"{row.pre_event_s:.1f} + {row.live_s:.1f} s",
                 f"{row.bytes / 1e6:.1f}",
                 f"{row.frames_decoded}/{captured}" if row.mp4 else f"?/{captured}",
-                str(row.frames_missing) if row.mp4 else "?",
+                _missing(row),
                 "-" if row.av_offset_ms is None else f"{row.av_offset_ms:.1f} ms",
                 "yes" if row.is_receipted else "no",
                 "erased" if row.is_erased else "holds it",
             )
         return table
+
+
+def _missing(row: RecordingRow) -> str:
+    if row.mp4 is None:
+        return "?"
+    return (
+        f"{row.frames_missing} + {row.frames_declared_missing} signed"
+        if row.frames_declared_missing
+        else str(row.frames_missing)
+    )

@@ -11,12 +11,13 @@ from typing import Final
 from firmware.ports import Gesture
 from hw_sim.bench import day
 from hw_sim.bench.board import Board
+from hw_sim.bench.camera_faults import CAMERA_FAULTS, break_camera
 from hw_sim.bench.checks import Outcome, examine
 from hw_sim.bench.children import ChildEvent
 from hw_sim.bench.errors import BenchError
 from hw_sim.bench.evidence import ClosedShift, closed_shifts, shift_folders
 from hw_sim.bench.options import RunOptions
-from hw_sim.bench.recorded import Recorded
+from hw_sim.bench.recorded import Recorded, SignedGap
 from hw_sim.bench.report import Report
 from hw_sim.bench.world import World
 from protocol.verify.recordings import RecordingView
@@ -51,10 +52,15 @@ def play(world: World, options: RunOptions, board: Board) -> Report:
     _wait_until_empty(world, options)
     world.cable.unplug()
     board.step(f"undocks the camera; standby, with {options.pre_event_s} s before a press in memory")
-    if options.fault is not None:
-        board.step(f"fault: {world.break_by(options.fault)}")
-    moments = day.day(seconds=options.seconds, pre_event_s=options.pre_event_s)
-    day.play(moments, press=lambda gesture: _press(world, gesture), say=lambda words: board.step(f"officer {words}"))
+    if options.part_fault is not None:
+        board.step(f"fault: {world.break_by(options.part_fault)}")
+    fault = None if options.camera_fault is None else CAMERA_FAULTS[options.camera_fault]
+    day.play(
+        day.day(seconds=options.seconds, pre_event_s=options.pre_event_s, is_camera_broken=fault is not None),
+        press=lambda gesture: _press(world, gesture),
+        say=lambda words: board.step(f"officer {words}"),
+        break_camera=lambda: None if fault is None else break_camera(world, fault, board),
+    )
     since = world.events.count
     world.cable.plug()
     board.step("docks the camera")
@@ -79,7 +85,9 @@ def resume(world: World, options: RunOptions, board: Board) -> Report:
             world, "camera", {"new-shift"}, seconds=DOCK_SECONDS_MAX, what="the camera to notice its dock", since=since
         )
         shifts = tuple(shift for shift in closed_shifts(world.card) if shift.report.recordings)
-        recorded = tuple(_told_by_chain(shift, view) for shift in shifts for view in shift.report.recordings)
+        recorded = tuple(
+            told_by_chain(shift.folder, shift.number, view) for shift in shifts for view in shift.report.recordings
+        )
     return finish(world, options, board, shifts=shifts, recorded=recorded, since=since)
 
 
@@ -114,8 +122,8 @@ def finish(
             board.live(f"waiting for receipts: {len(receipted)} of {len(wanted)}, {left_s:.0f} s of patience left")
     board.step("looks at what is there: verifying, decrypting, counting frames")
     world.stop_camera()
-    outcome = examine(world, recorded=recorded, shifts=shifts, fault=options.fault, board=board)
-    return _report(world, options, docking, outcome)
+    outcome = examine(world, recorded=recorded, shifts=shifts, options=options, board=board)
+    return report_of(world, options, docking, outcome)
 
 
 def _is_progress(event: ChildEvent) -> bool:
@@ -183,16 +191,18 @@ def _recorded(world: World, shift: ClosedShift) -> tuple[Recorded, ...]:
             f"frame{key}": answer.fields[name]
             for key, name in (("s_captured", "count"), ("_first", "first"), ("_last", "last"))
         }
-        found.append(_told_by_chain(shift, view).model_copy(update=frames))
+        found.append(told_by_chain(shift.folder, shift.number, view).model_copy(update=frames))
     return tuple(found)
 
 
-def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
+def told_by_chain(folder: str, number: int, view: RecordingView) -> Recorded:
     """Return a recording without the sensor's counts, which only the camera that recorded it knows."""
+    continues = None if view.opened is None else view.opened.continues
+    gaps = (gap for chunk_view in view.chunks for gap in chunk_view.chunk.gaps)
     return Recorded(
         recording_id=view.recording_id.hex(),
-        shift_folder=shift.folder,
-        shift_number=shift.number,
+        shift_folder=folder,
+        shift_number=number,
         duration_us=view.duration_us,
         pre_event_ms=0 if view.opened is None else view.opened.pre_event_ms,
         chunk_count=len(view.chunks),
@@ -200,10 +210,19 @@ def _told_by_chain(shift: ClosedShift, view: RecordingView) -> Recorded:
         frames_captured=None,
         frame_first=None,
         frame_last=None,
+        frames_in_chain=sum(chunk_view.chunk.frame_count for chunk_view in view.chunks),
+        frame_rate_mhz=None if view.opened is None else view.opened.video.frame_rate_mhz,
+        origin_mono_us=0 if view.opened is None else view.opened.origin_mono_us,
+        continues=None if continues is None else continues.hex(),
+        gaps=tuple(
+            SignedGap(start_us=gap.start_us, end_us=gap.end_us, missing_frame_count=gap.missing_frame_count)
+            for gap in gaps
+        ),
     )
 
 
-def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcome) -> Report:
+def report_of(world: World, options: RunOptions, docking: Docking, outcome: Outcome) -> Report:
+    """Put everything that was found into the report."""
     rows = outcome.rows
     offsets = [row.av_offset_ms for row in rows if row.av_offset_ms is not None]
     return Report(
@@ -217,8 +236,10 @@ def _report(world: World, options: RunOptions, docking: Docking, outcome: Outcom
         frames_captured=sum(row.frames_captured or 0 for row in rows),
         frames_decoded=sum(row.frames_decoded for row in rows),
         frames_missing=sum(row.frames_missing for row in rows),
+        frames_declared_missing=sum(row.frames_declared_missing for row in rows),
+        camera_silence_s=outcome.silence_s,
         av_offset_ms_max=max(offsets, default=None),
-        pre_event_s=min((row.pre_event_s for row in rows), default=0.0),
+        pre_event_s=min((row.pre_event_s for row in rows if row.continues is None), default=0.0),
         pre_event_wanted_s=options.pre_event_s,
         chunks=sum(row.chunks for row in rows),
         bytes=sum(row.bytes for row in rows),

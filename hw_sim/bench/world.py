@@ -6,6 +6,7 @@ DIR/spool/    the dock's disk (or --spool)    DIR/mp4/    recordings, decrypted 
 DIR/logs/     what each program wrote         DIR/events.jsonl  everything that was said
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -14,12 +15,13 @@ from hw_sim.ack_only_broker import AckOnlyBroker
 from hw_sim.bench.agency import BenchAgency
 from hw_sim.bench.broker_process import BenchBroker
 from hw_sim.bench.children import Child, ChildEvent, EventLog, OnEvent
-from hw_sim.bench.options import Fault, RunOptions
+from hw_sim.bench.exposure import Exposure
+from hw_sim.bench.options import PartFault, RunOptions
 from hw_sim.bench.recorded import Recorded, load_recorded, save_recorded
 from hw_sim.cable import SerialCable
 from protocol.policy import Policy
 
-_FAULT_WORDS: Final[dict[Fault, str]] = {
+_FAULT_WORDS: Final[dict[PartFault, str]] = {
     "central-stopped": "central's ingest worker is stopped",
     "broker-acknowledges-only": "the broker is replaced by one that acknowledges and delivers nothing",
     "vault-wrong-key": "the vault is started again with a key that opens nothing",
@@ -83,18 +85,21 @@ class World:
         return self.agency.storage_folder / "objects"
 
     def start(self, options: RunOptions) -> None:
-        """Start broker, vault, central, dock and camera, with the camera in the dock."""
+        """Start broker, vault, central, dock and camera, with the camera in the dock; a camera at a port comes by itself."""
         self.broker.start()
+        dock_port = self.cable.dock_port if options.camera_port is None else options.camera_port
         self.agency.write_settings(
-            broker=self.broker, broker_ca=self._options.broker_ca, dock_port=self.cable.dock_port, camera_port=self.cable.camera_port,
+            broker=self.broker, broker_ca=self._options.broker_ca, dock_port=dock_port, camera_port=self.cable.camera_port,
             card=self.card, spool=self.spool, pre_event_s=options.pre_event_s,
         )  # fmt: skip
-        self.cable.plug()
-        self.children = (self.vault, self.ingest, self.dock, self.camera)
+        self.children = (self.vault, self.ingest, self.dock)
+        if options.camera_port is None:
+            self.cable.plug()
+            self.children += (self.camera,)
         for child in self.children:
             child.start()
 
-    def break_by(self, fault: Fault) -> str:
+    def break_by(self, fault: PartFault) -> str:
         """Break one part as ``fault`` says, and return it in words."""
         if fault == "central-stopped":
             self.ingest.stop()
@@ -130,6 +135,21 @@ class World:
         self.children = tuple(child for child in self.children if child is not self.camera)
         self.camera.stop()
 
+    def restart_camera(self) -> int | None:
+        """Start the camera's program again, which has ended by itself, and return its exit code.
+
+        The sensor of the new one looks at the same scene, and knows what the one before exposed.
+        """
+        code = self.camera.wait()
+        told = [event.fields for event in self.events.all() if (event.child, event.name) == ("camera", "sensor-ended")]
+        before = Exposure.parse(json.dumps(told[-1])) if told else None
+        is_watched = self.camera in self.children
+        others = tuple(child for child in self.children if child is not self.camera)
+        self.camera = self._child("camera", *self._camera_arguments(before))
+        self.children = (*others, self.camera) if is_watched else others
+        self.camera.start()
+        return code
+
     def trouble(self) -> str | None:
         """Return the last sentence in which a program said why something does not go on."""
         said = [event for event in self.events.all() if event.name in ("trouble", "held", "quarantined")]
@@ -159,7 +179,7 @@ class World:
         """Return where secrets and stream of this run are kept for the search, if they are."""
         return self.out / "audit" if self._options.has_audit else None
 
-    def _camera_arguments(self) -> list[str]:
+    def _camera_arguments(self, before: Exposure | None = None) -> list[str]:
         options = self._options
         arguments: dict[str, Any] = {
             "--settings": self.agency.camera_settings,
@@ -171,6 +191,8 @@ class World:
         }
         if options.video is not None:
             arguments["--video"] = options.video
+        if before is not None:
+            arguments["--sensor-before"] = before.text()
         audit = self.audit_folder()
         if audit is not None:
             audit.mkdir(mode=0o700, exist_ok=True)

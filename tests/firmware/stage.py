@@ -4,6 +4,7 @@ Time passes in `live` only, and for who waits on a `CreepingClock`. `settle` ret
 came before it, so nothing here sleeps.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -126,6 +127,7 @@ class Stage:
         self.panel, self.indicator = SimulatedPanel(), SimulatedIndicator()
         self.said: list[tuple[str, dict[str, object]]] = []
         self._listener = say
+        self.was_told_of_fault = threading.Event()
         self._next_sound_us = self._answered_us = self.now_us
         self.make_frame: Callable[[bool, int], EncodedFrame] = lambda is_key, at_us: (
             key_frame(at_us, 300) if is_key else delta_frame(at_us)
@@ -164,6 +166,7 @@ class Stage:
             panel=self.panel,
             indicator=self.indicator,
             say=self._hear,
+            on_fault=self.was_told_of_fault.set,
         )
         self.camera.on_asked = self.answer
 

@@ -14,7 +14,7 @@ import pytest
 from firmware.adapters.frame_delivery import FRAME_COUNT_MAX, FrameDelivery
 from firmware.adapters.picamera2_session import CLOSE_WAIT_S
 from firmware.app.camera_keeper import CameraChange, CameraKeeper, CameraNews
-from firmware.core.frame_watchdog import CameraStuck
+from firmware.core.frame_watchdog import FRAME_WAIT_NS, CameraStuck
 from firmware.core.gop import Gop, GopAssembler
 from firmware.errors import CameraFault
 from firmware.ports import EncodedFrame
@@ -22,7 +22,7 @@ from hw_sim.libcamera_sim.faults import FaultKind
 from tests.firmware.cameras import CLOCK, PATIENCE_S, Film, Set, numbers, over_libcamera, scene
 
 RECOVERY_S_MAX: Final = 5.0
-PROCESS_START_S: Final = 1.0
+PROCESS_START_S: Final = 2.0
 
 
 @dataclass
@@ -140,7 +140,7 @@ def test_a_stalled_sensor_is_started_again_within_5_s_and_the_gap_shows(watched:
     frames = watched.end()
 
     assert watched.changes == [CameraChange.LOST, CameraChange.BACK]
-    assert 2000 <= back.silence_ms < RECOVERY_S_MAX * 1000
+    assert FRAME_WAIT_NS // 1_000_000 <= back.silence_ms < RECOVERY_S_MAX * 1000
     assert missing(frames) == holes(watched)
     assert len(holes(watched)) == 1
 
@@ -159,7 +159,7 @@ def test_a_camera_that_is_gone_for_a_while_is_opened_when_it_is_there_again(watc
 
 
 def test_a_camera_that_hangs_when_it_is_closed_is_opened_when_it_has_closed(watched: Watched) -> None:
-    watched.break_it(FaultKind.HANGING_CLOSE, duration_ms=1000)
+    watched.break_it(FaultKind.HANGING_CLOSE, duration_ms=900)
     watched.break_it(FaultKind.STALLED_SENSOR)
     back = watched.wait_for(CameraChange.BACK)
     frames = watched.end()

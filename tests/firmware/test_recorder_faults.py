@@ -11,9 +11,10 @@ from firmware.app.inbox import MEDIA_COUNT_MAX
 from firmware.errors import CameraFault, RecorderEnded, StoreUncertain
 from firmware.ports import Gesture, Signal
 from hw_sim.crash_store import CrashStore, Faults
-from tests.firmware.stage import CreepingClock, Stage, names, on_stage
+from tests.firmware.stage import FRAME_US, CreepingClock, Stage, names, on_stage
 from tests.firmware.streams import key_frame
 
+SECONDS_MAX = 10
 START, STOP, MUTE, MARK = Gesture.START, Gesture.STOP, Gesture.MUTE, Gesture.MARK
 
 
@@ -190,6 +191,37 @@ def test_a_camera_that_its_keeper_gave_up_ends_the_loop(stage: Stage) -> None:
 
     assert isinstance(stage.recorder.fault, CameraFault)
     assert stage.indicator.signals[-1] is Signal.FAULT
+    assert stage.was_told_of_fault.wait(SECONDS_MAX)
+
+
+def test_who_supervises_is_told_of_no_fault_when_the_recorder_is_stopped(stage: Stage) -> None:
+    stage.live(1).press(START).live(1).stop()
+
+    assert not stage.was_told_of_fault.is_set()
+
+
+def test_a_recording_whose_camera_was_given_up_goes_on_in_the_next_process() -> None:
+    """Nothing that came before the loss is missing: it was written when the camera was missed."""
+    first = Stage().start().live(3).press(START).live(2.5)
+    last_frame_us = first.now_us - FRAME_US
+    first.clock.advance(1_500_000_000)
+    first.recorder.hear_of_camera(CameraNews(CameraChange.LOST, 1500))
+    first.sound()
+    first.settle().clock.advance(1_500_000_000)
+    first.recorder.hear_of_camera(CameraNews(CameraChange.STUCK, 3000, CameraFault("the camera does not close")))
+    assert first.was_told_of_fault.wait(SECONDS_MAX)
+    first.stop()
+    second = Stage(store=first.store, name="second life", clock=first.clock)
+    with on_stage(second):
+        second.live(2).press(STOP)
+        cut, resumed = second.recordings
+
+    assert cut.ends_us > last_frame_us
+    assert (cut.reason, resumed.reason) == (("press", None), ("resumed", "stop"))
+    assert resumed.view.opened is not None
+    assert resumed.view.opened.continues == cut.view.recording_id
+    assert names(second)[-3:] == ["camera-lost", "power-on", "power-off"]
+    second.check("resumed-unclean", "recording-interrupted")
 
 
 def test_a_camera_that_its_keeper_misses_is_told_and_signed_once(stage: Stage) -> None:

@@ -118,6 +118,10 @@ def _frames(row: RecordingRow | None) -> str:
     if row.mp4 is None:
         return f"the sensor took {row.frames_captured:,d}; not counted in the film"
     missing = "none missing" if not row.frames_missing else f"{row.frames_missing:,d} missing"
+    if row.frames_declared_missing:
+        missing = f"{row.frames_declared_missing:,d} missing in signed gaps" + (
+            f", {missing} outside them" if row.frames_missing else ""
+        )
     return f"{row.frames_decoded:,d} of the {row.frames_captured:,d} that the sensor took, {missing}"
 
 
