@@ -1,0 +1,16 @@
+"""`./scripts/perf`: benchmarks, each with its peers in the same run."""
+
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from scripts.campaigns import perf_chunk, perf_fragment
+from scripts.campaigns.command import Campaign, main
+
+CAMPAIGNS: Final[Mapping[str, Campaign]] = {
+    "chunk": perf_chunk.CAMPAIGN,
+    "fragment": perf_fragment.CAMPAIGN,
+}
+
+if __name__ == "__main__":
+    sys.exit(main("perf", CAMPAIGNS))
