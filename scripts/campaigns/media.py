@@ -47,10 +47,10 @@ class Media:
     def _items(self) -> tuple[Item, ...]:
         return (*self.frames, *self.blocks)
 
-    def stream(self, laps: int) -> tuple[Item, ...]:
-        """Return ``laps`` laps as they would leave the encoders."""
+    def stream(self, laps: int, *, first_lap: int = 0) -> tuple[Item, ...]:
+        """Return ``laps`` laps as they would leave the encoders, at the times of lap ``first_lap`` and those after it."""
         items: list[tuple[int, Item]] = []
-        for lap in range(laps):
+        for lap in range(first_lap, first_lap + laps):
             shift_us = lap * LAP_S * 1_000_000
             for item in self._items:
                 moved = replace(item, captured_at_mono_us=item.captured_at_mono_us + shift_us)

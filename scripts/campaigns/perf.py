@@ -4,12 +4,13 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from scripts.campaigns import perf_chunk, perf_fragment
+from scripts.campaigns import perf_chunk, perf_fragment, perf_offload
 from scripts.campaigns.command import Campaign, main
 
 CAMPAIGNS: Final[Mapping[str, Campaign]] = {
     "chunk": perf_chunk.CAMPAIGN,
     "fragment": perf_fragment.CAMPAIGN,
+    "offload": perf_offload.CAMPAIGN,
 }
 
 if __name__ == "__main__":
