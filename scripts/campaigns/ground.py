@@ -51,7 +51,8 @@ def ground(fast_bytes: int, disk_bytes: int) -> Iterator[Ground]:
                 next_step="free some, or give a smaller --budget",
             )
     with _ended_in_order():
-        fast, disk = (Path(tempfile.mkdtemp(prefix="sealcam-perf-", dir=parent)) for parent, _ in wanted)
+        prefix = f"sealcam-perf-{os.getpid()}-"
+        fast, disk = (Path(tempfile.mkdtemp(prefix=prefix, dir=parent)) for parent, _ in wanted)
         try:
             yield Ground(fast, disk, is_in_memory)
         finally:

@@ -112,8 +112,12 @@ def spool_shift(
     return SpooledShift(spool, place, sum(sizes.values()), recordings)
 
 
-def offload(shift: SpooledShift, folder: Path, template: Path, program: MosquittoProgram) -> Offload:
+def offload(
+    shift: SpooledShift, folder: Path, template: Path, program: MosquittoProgram, *, ingest_profile: Path | None = None
+) -> Offload:
     """Take the shift to a central that is new, in ``folder``; ``template`` is its agency's folder, with nothing stored.
+
+    With ``ingest_profile`` the ingest worker writes into that file where its time went.
 
     Raises:
         CannotRun: it did not arrive.
@@ -121,7 +125,7 @@ def offload(shift: SpooledShift, folder: Path, template: Path, program: Mosquitt
     shutil.copytree(template, folder / "agency")
     agency = BenchAgency.load(folder / "agency")
     try:
-        with _central(folder, agency, program) as central:
+        with _central(folder, agency, program, ingest_profile) as central:
             return _measured(shift, agency, central)
     finally:
         shift.forget_receipts()
@@ -137,19 +141,19 @@ class _Central:
 
 
 @contextmanager
-def _central(folder: Path, agency: BenchAgency, program: MosquittoProgram) -> Iterator[_Central]:
+def _central(
+    folder: Path, agency: BenchAgency, program: MosquittoProgram, ingest_profile: Path | None
+) -> Iterator[_Central]:
     heard = EventLog(file=folder / "events.jsonl", on_event=lambda event: None)
     broker = MosquittoBroker(program, folder / "broker", agency.broker_tls)
-    commands = {"vault": ("vault", agency.vault_settings), "ingest": ("ingest", agency.central_settings)}
+    profiler = [] if ingest_profile is None else ["scripts.campaigns.thread_profile", str(ingest_profile)]
+    commands = {
+        "vault": ["dockd.central", "vault", "--config", str(agency.vault_settings)],
+        "ingest": [*profiler, "dockd.central", "ingest", "--config", str(agency.central_settings), "--events"],
+    }
     children = {
-        name: Child(
-            name,
-            [sys.executable, "-m", "dockd.central", command, "--config", str(settings)]
-            + (["--events"] if name == "ingest" else []),
-            log_file=folder / f"{name}.log",
-            on_event=heard.add,
-        )
-        for name, (command, settings) in commands.items()
+        name: Child(name, [sys.executable, "-m", *command], log_file=folder / f"{name}.log", on_event=heard.add)
+        for name, command in commands.items()
     }
     try:
         broker.start()

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from scripts.campaigns import perf_chunk, perf_fragment, perf_offload
+from scripts.campaigns import perf_chunk, perf_fragment, perf_offload, perf_profile
 from scripts.campaigns.command import Campaign, main
 
 CAMPAIGNS: Final[Mapping[str, Campaign]] = {
     "chunk": perf_chunk.CAMPAIGN,
     "fragment": perf_fragment.CAMPAIGN,
     "offload": perf_offload.CAMPAIGN,
+    "offload-profile": perf_profile.CAMPAIGN,
 }
 
 if __name__ == "__main__":
