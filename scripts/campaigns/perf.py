@@ -11,7 +11,8 @@ CAMPAIGNS: Final[Mapping[str, Campaign]] = {
     "chunk": perf_chunk.CAMPAIGN,
     "fragment": perf_fragment.CAMPAIGN,
     "offload": perf_offload.CAMPAIGN,
-    "offload-profile": perf_profile.CAMPAIGN,
+    "chunk-profile": perf_profile.CHUNK_CAMPAIGN,
+    "offload-profile": perf_profile.OFFLOAD_CAMPAIGN,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`perf offload-profile`: where the CPU time of one offload goes, by program, thread and function, for those who make it faster.
+"""`perf chunk-profile` and `perf offload-profile`: where CPU time goes, by thread and function, for those who make it less.
 
-A profile costs time itself, most where many small functions are called; what `perf offload` says of whole programs is without it.
+A profile costs time itself, most where many small functions are called; what `perf chunk` and `perf offload` say is without it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,22 +12,46 @@ from hw_sim.bench.errors import BenchError
 from hw_sim.bench.mosquitto import locate
 from scripts.campaigns.command import Campaign, CannotRun, Order
 from scripts.campaigns.ground import Ground, ground
-from scripts.campaigns.media import encode
+from scripts.campaigns.media import LAP_S, encode
 from scripts.campaigns.offload_world import offload, spool_shift
 from scripts.campaigns.result import Row, measured
+from scripts.campaigns.shift_maker import ShiftMaker
 from scripts.campaigns.thread_profile import Cost, profiled_threads, read_costs
+from tests.builders import make_agency, make_camera
 
 _FULL_BUDGET_S: Final = 30.0
 _FULL_BYTES: Final = 512 << 20
 _SHORT_BYTES: Final = 8 << 20
 _RECORDINGS_MAX: Final = 4
 _FUNCTIONS_MAX: Final = 6
+_CHUNK_FUNCTIONS_MAX: Final = 15
+_CHUNK_LAPS: Final = 15
 _THREADS: Final = {"dock": ("uploader", "paho"), "ingest": ("main", "keeper", "paho")}
 """Those that do something, under the names that they give themselves; the worker's main thread imports the program as well."""
 _UNIT: Final = "CPU s per GB"
 
 
-def run(order: Order) -> Sequence[Row]:
+def run_chunk(order: Order) -> Sequence[Row]:
+    """Seal once, profiled."""
+    laps = _CHUNK_LAPS if order.budget_s >= _FULL_BUDGET_S else 1
+    agency = make_agency("perf")
+    with ground(1 << 28, 0) as place:
+        media = encode(order)
+        maker = ShiftMaker(place.fast, media, device=make_camera(agency).device, policy=agency.trusted)
+        stream = media.stream(laps)
+        with profiled_threads() as costs:
+            maker.record(stream)
+        maker.close()
+    minutes, unit = laps * LAP_S / 60, "CPU s per minute of video"
+    costs.sort(key=lambda cost: -cost.cpu_s)
+    return (
+        measured("video", laps * LAP_S, "s of 720p30"),
+        measured("all", sum(cost.cpu_s for cost in costs) / minutes, unit),
+        *(measured(cost.function, cost.cpu_s / minutes, unit) for cost in costs[:_CHUNK_FUNCTIONS_MAX]),
+    )
+
+
+def run_offload(order: Order) -> Sequence[Row]:
     """Offload once, with every thread of dock and ingest profiled."""
     wanted_bytes = _FULL_BYTES if order.budget_s >= _FULL_BUDGET_S else _SHORT_BYTES
     try:
@@ -66,4 +90,7 @@ def _thread_rows(program: str, costs: Sequence[Cost], gigabytes: float) -> Itera
             yield measured(f"{program}, {thread}: {cost.function}", cost.cpu_s / gigabytes, _UNIT)
 
 
-CAMPAIGN: Final = Campaign("where the CPU time of an offload goes, by program, thread and function", 60.0, run)
+CHUNK_CAMPAIGN: Final = Campaign("where the CPU time of the camera's path goes, by function", 30.0, run_chunk)
+OFFLOAD_CAMPAIGN: Final = Campaign(
+    "where the CPU time of an offload goes, by program, thread and function", 60.0, run_offload
+)

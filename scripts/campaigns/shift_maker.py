@@ -82,8 +82,9 @@ class ShiftMaker:
         self._capture.open("press", stream[0].captured_at_mono_us, continues=None)
         for item in stream:
             now_us = arrival_us(item)
-            self._clock.advance(max(0, now_us * 1000 - self._clock.mono_ns()))
             if isinstance(item, EncodedFrame):
+                if item.is_key:  # its entry's moment is all that is asked of the clock
+                    self._clock.advance(max(0, now_us * 1000 - self._clock.mono_ns()))
                 self._capture.take_frame(item)
             else:
                 self._capture.take_audio(item)

@@ -101,6 +101,12 @@ def test_offload_has_rsync_plain_and_over_tls_and_cp_beside_it(tmp_path: Path) -
     assert rows["last receipt after the last byte"]["value"] > 0
 
 
+def test_the_profile_of_the_cameras_path_names_its_functions(tmp_path: Path) -> None:
+    names = set(rows_of("chunk-profile", tmp_path))
+
+    assert {"all", "<method 'update' of '_hashlib.HASH' objects>", "<built-in method posix.write>"} <= names
+
+
 def test_the_profile_of_an_offload_names_threads_and_functions_of_dock_and_ingest(tmp_path: Path) -> None:
     names = set(rows_of("offload-profile", tmp_path))
 
