@@ -34,6 +34,7 @@ from firmware.adapters.device_key_file import load_device_key
 from hw_sim.bench.agency import DOCK, BenchAgency
 from hw_sim.bench.broker import MosquittoBroker
 from hw_sim.bench.children import Child, EventLog
+from hw_sim.bench.errors import BenchError
 from hw_sim.bench.mosquitto import MosquittoProgram
 from protocol.keys import camera_id
 from scripts.campaigns.command import CannotRun, Order
@@ -86,6 +87,16 @@ class Offload:
     receipt_latency_s: float
     cpu_s: dict[str, float]
     peak_bytes: dict[str, int]
+
+
+@contextmanager
+def bench_faults() -> Iterator[None]:
+    """Turn what keeps a bench from running into what keeps a campaign from it."""
+    try:
+        yield
+    except BenchError as error:
+        found = str(error).partition("; expected ")[0]
+        raise CannotRun(found, expected="the programs of a bench to run", next_step=error.diagnosis()) from error
 
 
 def spool_shift(

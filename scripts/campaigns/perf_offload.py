@@ -12,14 +12,13 @@ from typing import Final
 
 from hw_sim.bench.agency import BenchAgency
 from hw_sim.bench.brokers import MOSQUITTO_CACHE
-from hw_sim.bench.errors import BenchError
 from hw_sim.bench.mosquitto import MosquittoProgram, locate
 from scripts.campaigns.alternating import medians
-from scripts.campaigns.command import Campaign, CannotRun, Order
+from scripts.campaigns.command import Campaign, Order
 from scripts.campaigns.ground import Ground, ground
 from scripts.campaigns.media import encode
 from scripts.campaigns.offload_peers import Peers, require_programs, serving
-from scripts.campaigns.offload_world import Offload, SpooledShift, offload, spool_shift
+from scripts.campaigns.offload_world import Offload, SpooledShift, bench_faults, offload, spool_shift
 from scripts.campaigns.result import Row, against, measured
 
 _MIB: Final = 1 << 20
@@ -75,11 +74,8 @@ def run(order: Order) -> Sequence[Row]:
     """Measure."""
     programs = require_programs()
     wanted_bytes = next(size for budget_s, size in _SIZES if order.budget_s >= budget_s)
-    try:
-        with ground(_COPIES * wanted_bytes, _COPIES * wanted_bytes) as place:
-            return _run(order, programs, place, wanted_bytes)
-    except BenchError as error:
-        raise CannotRun(str(error), expected="the programs of a bench to run", next_step=error.diagnosis()) from error
+    with bench_faults(), ground(_COPIES * wanted_bytes, _COPIES * wanted_bytes) as place:
+        return _run(order, programs, place, wanted_bytes)
 
 
 def _run(order: Order, programs: Mapping[str, str], place: Ground, wanted_bytes: int) -> Sequence[Row]:

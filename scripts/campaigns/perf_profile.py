@@ -8,12 +8,11 @@ from typing import Final
 
 from hw_sim.bench.agency import BenchAgency
 from hw_sim.bench.brokers import MOSQUITTO_CACHE
-from hw_sim.bench.errors import BenchError
 from hw_sim.bench.mosquitto import locate
-from scripts.campaigns.command import Campaign, CannotRun, Order
+from scripts.campaigns.command import Campaign, Order
 from scripts.campaigns.ground import Ground, ground
 from scripts.campaigns.media import LAP_S, encode
-from scripts.campaigns.offload_world import offload, spool_shift
+from scripts.campaigns.offload_world import bench_faults, offload, spool_shift
 from scripts.campaigns.result import Row, measured
 from scripts.campaigns.shift_maker import ShiftMaker
 from scripts.campaigns.thread_profile import Cost, profiled_threads, read_costs
@@ -54,11 +53,8 @@ def run_chunk(order: Order) -> Sequence[Row]:
 def run_offload(order: Order) -> Sequence[Row]:
     """Offload once, with every thread of dock and ingest profiled."""
     wanted_bytes = _FULL_BYTES if order.budget_s >= _FULL_BUDGET_S else _SHORT_BYTES
-    try:
-        with ground(3 * wanted_bytes, 0) as place:
-            return _run(order, place, wanted_bytes)
-    except BenchError as error:
-        raise CannotRun(str(error), expected="the programs of a bench to run", next_step=error.diagnosis()) from error
+    with bench_faults(), ground(3 * wanted_bytes, 0) as place:
+        return _run(order, place, wanted_bytes)
 
 
 def _run(order: Order, place: Ground, wanted_bytes: int) -> Sequence[Row]:
