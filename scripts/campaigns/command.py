@@ -134,7 +134,8 @@ def _parser(program: str, campaigns: Mapping[str, Campaign] | Campaign) -> argpa
     if isinstance(campaigns, Campaign):
         description, example = campaigns.summary, f"  ./scripts/{program} --budget 60 --seed 1 --json f.json"
     else:
-        lines = (f"  {name:12}{campaign.summary}" for name, campaign in campaigns.items())
+        width = max(len(name) for name in campaigns) + 2
+        lines = (f"  {name:{width}}{campaign.summary}" for name, campaign in campaigns.items())
         description = "\n".join(("names:", *lines))
         example = f"  ./scripts/{program} {next(iter(campaigns))} --budget 60 --seed 1 --json f.json"
     parser = argparse.ArgumentParser(
