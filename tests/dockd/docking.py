@@ -100,7 +100,7 @@ class Docking:
             closed_folders=lambda: tuple(name for name in store.folders() if name != self.open_folder),
             on_docked=self._close_shift,
             on_undocked=lambda: self.camera_heard.say("undocked", {}),
-            on_receipt=lambda signed: self.gate(signed),
+            on_receipt=lambda brought: self.gate(brought.signed),
             on_ready=lambda is_ready: self.camera_heard.say("ready", {"is_ready": is_ready}),
             say=self.camera_heard.say,
         )

@@ -2,11 +2,12 @@
 
 import pytest
 
-from firmware.app.eraser import RECEIPT_SUFFIX, ReceiptOutcome
+from firmware.app.checkpoints import FOLDER
+from firmware.app.eraser import ReceiptOutcome
 from hw_sim.crash_store import CrashStore, Faults
 from protocol.entries import Erased
-from protocol.layout import CHAIN_NAME, parse_file_name
-from protocol.receipt import RecordingSubject, receipt_hash
+from protocol.layout import CHAIN_NAME, RECEIPT_SUFFIX, parse_file_name, receipt_name
+from protocol.receipt import ReceiptWithProof, RecordingSubject, receipt_hash
 from protocol.verify.chain import ChainReport
 from protocol.verify.shift import recording_subject
 from tests.builders import make_receipt
@@ -23,16 +24,30 @@ class Day:
         self.life.record(2)
         self.life.record(1)
         self.shift_id = self.life.dock()
-        self.folder = next(folder for folder in self.life.store.folders() if folder != self.life.log.folder)
+        self.folder = next(
+            folder for folder in self.life.store.folders() if folder not in (FOLDER, self.life.log.folder)
+        )
         self.report: ChainReport = self.life.report(self.shift_id)
         self.of_chain, self.of_first, self.of_second = receipts_for(self.report)
+        for signed in receipts_for(self.report):
+            self.life.ledger.add(signed, AGENCY.policy)
 
     def take(self, signed: bytes) -> ReceiptOutcome:
+        return self.bring(signed, self.proof(signed))
+
+    def bring(self, signed: bytes, proof: bytes | None) -> ReceiptOutcome:
         self.life.eraser.prepare(signed)
-        return self.life.eraser.take(signed)
+        return self.life.eraser.take(ReceiptWithProof(signed=signed, proof=proof))
+
+    def proof(self, signed: bytes, *, size: int | None = None) -> bytes:
+        ledger = self.life.ledger
+        if receipt_hash(signed) not in ledger.salts:
+            # Whatever the day's ledger never took has a proof of somebody else's leaf.
+            return ledger.proof(self.of_first)
+        return ledger.proof(signed, size=size)
 
     def restart(self, name: str = "second life") -> None:
-        self.life = Life(CrashStore.of_killed(self.life.store.disk), name)
+        self.life = Life(CrashStore.of_killed(self.life.store.disk), name, ledger=self.life.ledger)
         self.life.start()
 
     @property
@@ -193,7 +208,7 @@ def test_a_receipt_that_cannot_be_kept_erases_nothing() -> None:
 
 def test_a_kept_receipt_that_rotted_is_written_anew(day: Day) -> None:
     """I2: what lets it erase must be durable on the card, not something of its name."""
-    name = receipt_hash(day.of_first).hex()[:16] + RECEIPT_SUFFIX
+    name = receipt_name(receipt_hash(day.of_first))
     day.life.store.write_once(day.folder, name, b"rotten")
     day.take(day.of_first)
 
@@ -207,7 +222,7 @@ def test_a_shift_without_recordings_goes_behind_its_chain_s_receipt_alone() -> N
     (signed,) = receipts_for(life.report(shift_id))
     life.receive(signed)
 
-    assert life.store.folders() == (life.log.folder,)
+    assert life.store.folders() == (FOLDER, life.log.folder)
 
 
 def test_what_a_cut_left_undone_is_done_at_the_next_start(day: Day) -> None:
@@ -215,7 +230,7 @@ def test_what_a_cut_left_undone_is_done_at_the_next_start(day: Day) -> None:
     day.take(day.of_first)
     after = day.life.store.step
     unlink = next(step for step in range(before, after) if day.life.store.steps[step][0].startswith("unlink"))
-    day.life = Life(CrashStore.of_killed(day.life.store.disk_before(unlink)), "second life")
+    day.life = Life(CrashStore.of_killed(day.life.store.disk_before(unlink)), "second life", ledger=day.life.ledger)
     assert len(day.recordings) == 2
     day.life.start()
 
