@@ -208,10 +208,12 @@ class Central:
         return {item.name: (self.objects / item.name).read_bytes() for item in found}
 
 
-def new_central(folder: Path, agency: Agency, *, vault_name: str = "agency") -> Central:
-    return Central(folder, agency, VaultInProcess(SealingKey(secret(f"{vault_name}/vault", 96))))
+def new_central(
+    folder: Path, agency: Agency, *, vault_name: str = "agency", proof_of: ProofOf = lambda row: None
+) -> Central:
+    return Central(folder, agency, VaultInProcess(SealingKey(secret(f"{vault_name}/vault", 96))), proof_of=proof_of)
 
 
 def again(central: Central) -> Central:
     """Return central after a restart."""
-    return Central(central.folder, central.agency, central.vault)
+    return Central(central.folder, central.agency, central.vault, proof_of=central.proof_of)

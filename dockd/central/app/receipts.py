@@ -110,10 +110,8 @@ class ReceiptMaker:
 
     def _ledger_hold(self) -> str:
         count = self._policy.policy.witness_threshold
-        return (
-            "the receipt waits for the ledger: it stands in no checkpoint yet that "
-            f"{count} witness{'' if count == 1 else 'es'} cosigned"
-        )
+        words = "" if count == 0 else f" that {count} witness{'' if count == 1 else 'es'} cosigned"
+        return f"the receipt waits for the ledger: it stands in no checkpoint yet{words}"
 
     def publish(self) -> None:
         """Put every receipt of the outbox beside its shift, durable on return."""
