@@ -9,6 +9,7 @@ from pydantic import Field
 
 from protocol.canonical import Row, Structure
 from protocol.units import (
+    CHECKPOINT_SIZE_BYTES_MAX,
     CHUNKS_PER_RECORDING_MAX,
     MEDIA_FILES_PER_RECORDING_MAX,
     PART_SIZE_BYTES_MAX,
@@ -83,7 +84,7 @@ class ShiftOpened(Body):
     previous_shift: EntryPlace | None
     policy_version: Uint
     policy_hash: Hash
-    checkpoint: Annotated[bytes, Field(max_length=8192)] | None
+    checkpoint: Annotated[bytes, Field(max_length=CHECKPOINT_SIZE_BYTES_MAX)] | None
     firmware_version: Word
 
 

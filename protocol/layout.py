@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 CHAIN_NAME: Final = "chain"
+RECEIPT_SUFFIX: Final = ".receipt"
+PROOF_SUFFIX: Final = ".tlog-proof"
 FileKind = Literal["chain", "media", "key-box"]
 _FOLDER: Final = re.compile(r"shift-([0-9]{6,18})-([0-9a-f]{32})")
 _FILE: Final = re.compile(r"([0-9a-f]{32})\.(?:([0-9]{4})\.media|keybox)")
@@ -38,6 +40,16 @@ def media_name(recording_id: bytes, number: int) -> str:
 def key_box_name(recording_id: bytes) -> str:
     """Return the name of a key box."""
     return f"{recording_id.hex()}.keybox"
+
+
+def receipt_name(receipt_hash: bytes) -> str:
+    """Return the name of a receipt's file beside its shift."""
+    return receipt_hash.hex()[:16] + RECEIPT_SUFFIX
+
+
+def proof_name(receipt_file: str) -> str:
+    """Return the name of the ledger proof beside the receipt that stands in ``receipt_file``."""
+    return receipt_file.removesuffix(RECEIPT_SUFFIX) + PROOF_SUFFIX
 
 
 def parse_file_name(name: str) -> FileName | None:

@@ -10,7 +10,16 @@ from protocol.entries import MediaFiles
 from protocol.errors import BadSignature
 from protocol.keys import EntryKey, key_id
 from protocol.policy import Level, Policy
-from protocol.units import RECEIPT_SIZE_BYTES_MAX, Extensions, Hash, Id, Int, Positive, Uint
+from protocol.units import (
+    LEDGER_PROOF_SIZE_BYTES_MAX,
+    RECEIPT_SIZE_BYTES_MAX,
+    Extensions,
+    Hash,
+    Id,
+    Int,
+    Positive,
+    Uint,
+)
 
 _PURPOSE: Final = "sealcam/1 receipt"
 
@@ -48,6 +57,16 @@ class Receipt(Structure):
     policy_version: Positive
     stored_at_ms: Int
     ext: Extensions = Field(default_factory=dict)
+
+
+class ReceiptWithProof(Row):
+    """A signed receipt as it travels, with the proof that it stands in the ledger; nothing in it is verified.
+
+    The receipt stays the same for ever; ``proof`` is made anew against newer checkpoints, None where none is at hand.
+    """
+
+    signed: Annotated[bytes, Field(max_length=RECEIPT_SIZE_BYTES_MAX)]
+    proof: Annotated[bytes, Field(max_length=LEDGER_PROOF_SIZE_BYTES_MAX)] | None
 
 
 def sign_receipt(receipt: Receipt, central: EntryKey) -> bytes:

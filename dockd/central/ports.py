@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from dockd.shared.errors import DockdError
 from protocol.offload.messages import Description, FileKind
+from protocol.receipt import ReceiptWithProof
 
 
 class IntakeRefused(DockdError):
@@ -27,11 +28,12 @@ class IntakeRefused(DockdError):
 class Kept:
     """What became of a file that central now holds.
 
-    ``receipts``: signed receipts that cover it; empty while there can be none yet (its recording is not complete).
-    ``held_reason``: why a receipt that could be there is not (the vault is away), for people; None: nothing is amiss.
+    ``receipts``: signed receipts that cover it, each with its proof where the policy names a ledger; empty while there can
+    be none yet (its recording is not complete). ``held_reason``: why a receipt that could be there is not (the vault is
+    away, the ledger's witnesses have not cosigned yet), for people; None: nothing is amiss.
     """
 
-    receipts: tuple[bytes, ...]
+    receipts: tuple[ReceiptWithProof, ...]
     held_reason: str | None = None
 
 
@@ -41,7 +43,7 @@ class Keeper(Protocol):
     def receipts_for(self, description: Description) -> Kept | None:
         """Return what became of this very file, its receipts made now if they can be made now; None: not stored.
 
-        A receipt has the same bytes however often it is asked for.
+        A receipt has the same bytes however often it is asked for; its proof is against the newest checkpoint.
 
         Raises:
             OperatingError: central cannot now.
@@ -261,6 +263,11 @@ class ReceiptRow:
     receipt_hash: bytes
     signed: bytes
 
+
+ProofOf = Callable[[ReceiptRow], bytes | None]
+"""Gives the ledger's proof for a receipt (spec/04-trust.md, 4.5) against the newest checkpoint that enough witnesses have
+cosigned; None: it stands in none yet. May raise OperatingError: the ledger cannot be asked now.
+"""
 
 QuarantineCause = Literal["file", "shift"]
 

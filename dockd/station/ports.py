@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from protocol.receipt import ReceiptWithProof
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ShiftPlace:
@@ -51,11 +53,17 @@ class Spool(Protocol):
     def read(self, place: ShiftPlace, name: str, offset_bytes: int, size_bytes: int) -> bytes:
         """Return up to ``size_bytes`` bytes; fewer at the end of the file only."""
 
-    def add_receipt(self, place: ShiftPlace, receipt_hash: bytes, signed: bytes) -> None:
-        """Keep a receipt beside the shift, durable on return; the same one again is fine."""
+    def add_receipt(self, place: ShiftPlace, brought: ReceiptWithProof) -> None:
+        """Keep a receipt beside the shift, and its proof, if it has one, in place of an earlier one; durable on return.
 
-    def receipts(self, place: ShiftPlace) -> tuple[bytes, ...]:
-        """Return the receipts kept for a shift."""
+        After a crash the proof may be there without its receipt, or be the one before.
+        """
+
+    def drop_proof(self, place: ShiftPlace, brought: ReceiptWithProof) -> None:
+        """Keep a receipt's proof no longer; one that has taken its place since stays."""
+
+    def receipts(self, place: ShiftPlace) -> tuple[ReceiptWithProof, ...]:
+        """Return the receipts kept for a shift, each with the proof kept for it."""
 
     def keep_note(self, place: ShiftPlace, name: str, data: bytes) -> None:
         """Keep a small file of the dock's own beside a shift, in place of an earlier one; durable on return."""

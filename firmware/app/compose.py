@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from firmware.app.camera_keeper import CameraKeeper
 from firmware.app.capture import Capture
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.app.dock_client import DockClient
 from firmware.app.eraser import Eraser
 from firmware.app.recorder import Recorder
@@ -61,10 +62,17 @@ def build_camera(
 
     ``on_fault`` is called, from a thread of the program and perhaps twice, when a loop has ended by a fault: the process must end.
     """
+    checkpoints = CheckpointShelf(store=store, policy=policy.policy)
     log = ShiftLog(
-        store=store, clock=clock, entropy=entropy, device=device, policy=policy, firmware_version=version("sealcam")
+        store=store,
+        clock=clock,
+        entropy=entropy,
+        device=device,
+        policy=policy,
+        checkpoints=checkpoints,
+        firmware_version=version("sealcam"),
     )
-    eraser = Eraser(store=store, log=log, policy=policy.policy, say=say)
+    eraser = Eraser(store=store, log=log, policy=policy.policy, checkpoints=checkpoints, say=say)
     capture = Capture(
         store=store,
         log=log,

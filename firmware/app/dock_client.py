@@ -32,6 +32,7 @@ from protocol.link.messages import NONCE_SIZE_BYTES, ListedFile
 from protocol.link.steps import Malformed, Send, SignTranscript, WantNonce
 from protocol.link.transcript import sign_as_camera
 from protocol.policy import Policy
+from protocol.receipt import ReceiptWithProof
 
 PENDING_BYTES_MAX: Final = 256 * 1024
 JOBS_MAX: Final = 16
@@ -57,7 +58,7 @@ class DockClient:
         closed_folders: Callable[[], tuple[str, ...]],
         on_docked: Callable[[], None],
         on_undocked: Callable[[], None],
-        on_receipt: Callable[[bytes], ReceiptOutcome],
+        on_receipt: Callable[[ReceiptWithProof], ReceiptOutcome],
         on_ready: Callable[[bool], None],
         say: Say,
         on_fault: Callable[[], None] = lambda: None,
@@ -280,7 +281,10 @@ class DockClient:
         return tuple
 
     def _judge(self, effect: JudgeReceipt) -> Callable[[], Effects]:
-        outcome = self._on_receipt(effect.signed)
+        outcome = self._on_receipt(effect.brought)
         return lambda: self._link.on_receipt_judged(
-            effect.receipt_hash, is_erased=outcome.is_erased, reason=outcome.reason
+            effect.receipt_hash,
+            is_erased=outcome.is_erased,
+            is_proof_wanted=outcome.is_proof_wanted,
+            reason=outcome.reason,
         )

@@ -1,4 +1,5 @@
-"""Erases behind the gate, in the one durable order: receipt, `erased` entry, files, folder (spec/04-trust.md, 4.5).
+"""Erases behind the gate, in the one durable order: proof, receipt, accepted checkpoint, `erased` entry, files, folder
+(spec/04-trust.md, 4.5).
 
 Every step may be cut and done again: `redo` at start finds what was left undone.
 """
@@ -6,34 +7,49 @@ Every step may be cut and done again: `redo` at start finds what was left undone
 from dataclasses import dataclass
 from typing import Final
 
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.app.shift_log import ShiftLog
 from firmware.app.telling import Say, never_failing
 from firmware.core.gate import Permission, Refusal, decide, receipted_shift_id
 from firmware.errors import StoreFull
 from firmware.ports import Store
 from protocol.entries import Erased
-from protocol.layout import CHAIN_NAME, parse_file_name, parse_shift_folder
+from protocol.layout import (
+    CHAIN_NAME,
+    PROOF_SUFFIX,
+    RECEIPT_SUFFIX,
+    parse_file_name,
+    parse_shift_folder,
+    proof_name,
+    receipt_name,
+)
 from protocol.policy import Policy
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
+from protocol.units import LEDGER_PROOF_SIZE_BYTES_MAX, RECEIPT_SIZE_BYTES_MAX
+from protocol.verify.chain import ChainReport
 
-RECEIPT_SUFFIX: Final = ".receipt"
-_RECEIPT_SIZE_BYTES_MAX: Final = 1 << 20
+_SPEAKS_FOR_CHAIN: Final = (RECEIPT_SUFFIX, PROOF_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptOutcome:
-    """What became of a receipt: whether its subject is erased now, and why or why not."""
+    """What became of a receipt: whether its subject is erased now, and why or why not.
+
+    ``is_proof_wanted``: nothing is wrong but its proof of the ledger, so that another one may change the answer.
+    """
 
     is_erased: bool
     reason: str
+    is_proof_wanted: bool = False
 
 
 class Eraser:
     """The only code that removes evidence from the card."""
 
-    def __init__(self, *, store: Store, log: ShiftLog, policy: Policy, say: Say) -> None:
-        """Take the card, the open shift, and the policy that the camera has pinned."""
+    def __init__(self, *, store: Store, log: ShiftLog, policy: Policy, checkpoints: CheckpointShelf, say: Say) -> None:
+        """Take the card, the open shift, the policy that the camera has pinned, and what it remembers of the ledger."""
         self._store, self._log, self._policy, self._say = store, log, policy, never_failing(say)
+        self._checkpoints = checkpoints
         self._logged: set[tuple[bytes, bytes | None]] = set()
 
     def redo(self) -> None:
@@ -59,24 +75,24 @@ class Eraser:
             if isinstance(body, Erased) and (body.shift_id, body.recording_id) == (shift_id, None):
                 self._logged.add((shift_id, None))
 
-    def take(self, signed: bytes) -> ReceiptOutcome:
+    def take(self, brought: ReceiptWithProof) -> ReceiptOutcome:
         """Keep a receipt that went through `prepare`, and erase what it names, if the gate opens."""
-        shift_id = receipted_shift_id(signed, self._policy)
+        shift_id = receipted_shift_id(brought.signed, self._policy)
         found = None if shift_id is None else self._log.report(shift_id)
         folder, report = ("", None) if found is None else found
         if shift_id is not None and report is None and (shift_id, None) in self._logged:
             return ReceiptOutcome(True, "the whole shift has been erased already")
         has_left = bool(folder) and self._has_recordings(folder)
-        decision = decide(signed, policy=self._policy, own_shift=report, has_recordings_left=has_left)
+        decision = self._decide(brought, report, has_left=has_left)
         try:
             if isinstance(decision, Refusal):
                 if decision.is_true_but_early:
-                    self._keep(folder, signed)
-                return ReceiptOutcome(False, decision.reason)
-            self._keep(folder, signed)
+                    self._keep(folder, brought, decision)
+                return ReceiptOutcome(False, decision.reason, decision.is_proof_wanted)
+            self._keep(folder, brought, decision)
         except StoreFull as error:
             return ReceiptOutcome(False, f"the receipt cannot be kept: {error}")
-        self._erase(folder, decision, signed)
+        self._erase(folder, decision, brought.signed)
         if decision.recording_id is not None and not self._has_recordings(folder):
             self._take_kept(folder)
         return ReceiptOutcome(True, "erased")
@@ -86,24 +102,56 @@ class Eraser:
         for name in [file.name for file in self._store.files(folder) if file.name.endswith(RECEIPT_SUFFIX)]:
             if folder not in self._store.folders():
                 return
-            signed = self._store.read(folder, name, 0, _RECEIPT_SIZE_BYTES_MAX)
-            shift_id = receipted_shift_id(signed, self._policy)
+            brought = ReceiptWithProof(
+                signed=self._store.read(folder, name, 0, RECEIPT_SIZE_BYTES_MAX),
+                proof=self._kept_proof(folder, proof_name(name)),
+            )
+            shift_id = receipted_shift_id(brought.signed, self._policy)
             found = None if shift_id is None else self._log.report(shift_id)
             if found is None or found[0] != folder:
                 continue
-            has_left = self._has_recordings(folder)
-            decision = decide(signed, policy=self._policy, own_shift=found[1], has_recordings_left=has_left)
+            decision = self._decide(brought, found[1], has_left=self._has_recordings(folder))
             if isinstance(decision, Permission):
-                self._erase(folder, decision, signed)
+                try:
+                    self._accept(decision)
+                except StoreFull:
+                    return  # at start too: the camera must record, and the receipt is brought again
+                self._erase(folder, decision, brought.signed)
 
-    def _keep(self, folder: str, signed: bytes) -> None:
-        """Make the receipt durable; one of its name that holds something else is damaged and goes."""
-        name = receipt_hash(signed).hex()[:16] + RECEIPT_SUFFIX
+    def _decide(self, brought: ReceiptWithProof, report: ChainReport | None, *, has_left: bool) -> Permission | Refusal:
+        return decide(
+            brought,
+            policy=self._policy,
+            largest=self._checkpoints.largest(),
+            own_shift=report,
+            has_recordings_left=has_left,
+        )
+
+    def _keep(self, folder: str, brought: ReceiptWithProof, decision: Permission | Refusal) -> None:
+        """Make durable what the gate went by: the proof first, so that no receipt stands without the one it needs."""
+        name = receipt_name(receipt_hash(brought.signed))
+        if brought.proof is not None:
+            self._keep_file(folder, proof_name(name), brought.proof)
+        self._keep_file(folder, name, brought.signed)
+        self._accept(decision)
+
+    def _keep_file(self, folder: str, name: str, data: bytes) -> None:
+        """Make a small file durable; one of its name that holds something else is older or damaged and goes."""
         if any(file.name == name for file in self._store.files(folder)):
-            if self._store.read(folder, name, 0, _RECEIPT_SIZE_BYTES_MAX) == signed:
+            if self._store.read(folder, name, 0, len(data) + 1) == data:
                 return
             self._store.remove(folder, name)
-        self._store.write_once(folder, name, signed)
+        self._store.write_once(folder, name, data)
+
+    def _kept_proof(self, folder: str, name: str) -> bytes | None:
+        try:
+            return self._store.read(folder, name, 0, LEDGER_PROOF_SIZE_BYTES_MAX)
+        except FileNotFoundError:
+            return None
+
+    def _accept(self, decision: Permission | Refusal) -> None:
+        if decision.checkpoint is not None:
+            self._checkpoints.accept(decision.checkpoint)
 
     def _erase(self, folder: str, permission: Permission, signed: bytes) -> None:
         shift_id, recording_id = permission.receipt.shift_id, permission.recording_id
@@ -125,9 +173,9 @@ class Eraser:
         )
 
     def _remove_all(self, folder: str) -> None:
-        """Remove a shift that is erased to the last entry; receipts go after the chain that they speak for."""
+        """Remove a shift that is erased to the last entry; receipts and proofs go after the chain that they speak for."""
         files = self._store.files(folder)
-        for file in sorted(files, key=lambda file: (file.name != CHAIN_NAME, file.name.endswith(RECEIPT_SUFFIX))):
+        for file in sorted(files, key=lambda file: (file.name != CHAIN_NAME, file.name.endswith(_SPEAKS_FOR_CHAIN))):
             self._store.remove(folder, file.name)
         self._store.remove_folder(folder)
 

@@ -22,6 +22,7 @@ from firmware.errors import CameraFault, RecorderEnded
 from firmware.ports import Camera, Clock, EncodedAudio, EncodedFrame, Indicator, Microphone, Panel, Signal, Store
 from firmware.settings import CameraSettings
 from protocol.entries import Heartbeat
+from protocol.receipt import ReceiptWithProof
 
 IDLE_WAIT_S: Final = 0.05
 TURN_ITEM_COUNT_MAX: Final = 256
@@ -144,11 +145,11 @@ class Recorder:
         self.call(lambda: self._log.event("undocked"))
         self._say("undocked", {})
 
-    def take_receipt(self, signed: bytes) -> ReceiptOutcome:
+    def take_receipt(self, brought: ReceiptWithProof) -> ReceiptOutcome:
         """Give a receipt to the erase gate; the slow part is done here, while the camera records on."""
         outcomes: list[ReceiptOutcome] = []
-        self._eraser.prepare(signed)
-        is_done = self._ask(lambda: outcomes.append(self._eraser.take(signed)))
+        self._eraser.prepare(brought.signed)
+        is_done = self._ask(lambda: outcomes.append(self._eraser.take(brought)))
         return outcomes[0] if is_done else ReceiptOutcome(is_erased=False, reason="the camera is stopping")
 
     def hear_of_camera(self, news: CameraNews) -> None:

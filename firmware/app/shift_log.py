@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.core.recovery import LeaveAlone, NeverOpened, RecoveryPlan, plan_recovery
 from firmware.core.shift_chain import ChainEnd, ShiftChain
 from firmware.errors import StoreFull, StoreUncertain
@@ -26,7 +27,7 @@ from protocol.entries import (
 from protocol.keys import DeviceSigner
 from protocol.layout import CHAIN_NAME, parse_shift_folder, shift_folder_name
 from protocol.policy import TrustedPolicy
-from protocol.units import BODY_SALT_SIZE_BYTES, CHAIN_SIZE_BYTES_MAX
+from protocol.units import BODY_SALT_SIZE_BYTES, CHAIN_SIZE_BYTES_MAX, CHECKPOINT_SIZE_BYTES_MAX
 from protocol.verify.chain import ChainReport, verify_chain
 
 _REPORTS_KEPT_MAX: Final = 2
@@ -60,11 +61,13 @@ class ShiftLog:
         entropy: Entropy,
         device: DeviceSigner,
         policy: TrustedPolicy,
+        checkpoints: CheckpointShelf,
         firmware_version: str,
     ) -> None:
         """Take what a chain needs; nothing is touched before `recover`."""
         self._store, self._clock, self._entropy = store, clock, entropy
         self._device, self._policy, self._firmware_version = device, policy, firmware_version
+        self._checkpoints = checkpoints
         self._chain: ShiftChain | None = None
         self._reports: OrderedDict[bytes, tuple[str, ChainReport]] = OrderedDict()
         self._reports_lock = threading.Lock()
@@ -192,11 +195,16 @@ class ShiftLog:
             previous_shift=previous,
             policy_version=self._policy.policy.version,
             policy_hash=self._policy.policy_hash,
-            checkpoint=None,
+            checkpoint=self._newest_checkpoint(),
             firmware_version=self._firmware_version,
         )
         self.append(opened)
         self.opened_at_mono_ns = self._clock.mono_ns()
+
+    def _newest_checkpoint(self) -> bytes | None:
+        # One with a crowd of cosignatures has no room in an opening.
+        note = self._checkpoints.newest_note()
+        return note if note is not None and len(note) <= CHECKPOINT_SIZE_BYTES_MAX else None
 
     def _plan(self, folder: str, shift_id: bytes) -> RecoveryPlan | NeverOpened | LeaveAlone:
         sizes = {file.name: file.size_bytes for file in self._store.files(folder)}

@@ -29,7 +29,7 @@ from protocol.link.messages import (
     encode_message,
 )
 from protocol.link.steps import PING_INTERVAL_NS, RETRY_NS, STALL_NS, Send
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
 
 LISTED_FILES_MAX: Final = 65_536
 FRAMES_PER_WINDOW: Final = 16
@@ -116,10 +116,10 @@ class Asking:
         """Want no more of the file; what is on its way is passed over."""
         self._reading = None
 
-    def bring_receipt(self, signed: bytes, now_mono_ns: int) -> Effects:
+    def bring_receipt(self, brought: ReceiptWithProof, now_mono_ns: int) -> Effects:
         """Bring a receipt; `ReceiptAnswered` follows."""
-        ask = BringReceipt(session=self._own(), receipt=signed)
-        self._receipt = _Receipt(ask, receipt_hash(signed), now_mono_ns + RETRY_NS)
+        ask = BringReceipt(session=self._own(), receipt=brought.signed, proof=brought.proof)
+        self._receipt = _Receipt(ask, receipt_hash(brought.signed), now_mono_ns + RETRY_NS)
         return (Send(encode_message(ask)),)
 
     def show_ready(self, *, is_ready: bool, now_mono_ns: int) -> None:
@@ -248,4 +248,4 @@ class Asking:
         if self._receipt is None or answer.receipt_hash != self._receipt.named:
             return ()
         self._receipt = None
-        return (ReceiptAnswered(answer.receipt_hash, answer.is_erased, answer.reason),)
+        return (ReceiptAnswered(answer.receipt_hash, answer.is_erased, answer.is_proof_wanted, answer.reason),)

@@ -138,9 +138,11 @@ class CameraLink:
         """Take the files of closed shifts that `MakeListing` asked for."""
         return self._serving.on_listing(request, files)
 
-    def on_receipt_judged(self, receipt_hash: bytes, *, is_erased: bool, reason: str) -> Effects:
+    def on_receipt_judged(self, receipt_hash: bytes, *, is_erased: bool, is_proof_wanted: bool, reason: str) -> Effects:
         """Take what the erase gate decided on `JudgeReceipt`; it is durable."""
-        return self._serving.on_receipt_judged(receipt_hash, is_erased=is_erased, reason=reason)
+        return self._serving.on_receipt_judged(
+            receipt_hash, is_erased=is_erased, is_proof_wanted=is_proof_wanted, reason=reason
+        )
 
     def next_range(self) -> FileRange | None:
         """Return what to read from the card and give to `on_bytes`; None while there is nothing to send."""

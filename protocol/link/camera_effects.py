@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from protocol.link.steps import Malformed, Send, SignTranscript, WantNonce
+from protocol.receipt import ReceiptWithProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class JudgeReceipt:
     """Ask the erase gate, and call `on_receipt_judged` when what it says is durable."""
 
     receipt_hash: bytes
-    signed: bytes
+    brought: ReceiptWithProof
 
 
 @dataclass(frozen=True, slots=True)

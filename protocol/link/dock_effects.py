@@ -63,6 +63,7 @@ class ReceiptAnswered:
 
     receipt_hash: bytes
     is_erased: bool
+    is_proof_wanted: bool
     reason: str
 
 

@@ -10,7 +10,7 @@ from zlib import crc32
 MAGIC: Final = bytes.fromhex("a55ea101")
 HEADER_SIZE_BYTES: Final = 12
 TRAILER_SIZE_BYTES: Final = 4
-PAYLOAD_SIZE_BYTES_MAX: Final = 65_568
+PAYLOAD_SIZE_BYTES_MAX: Final = 131_072
 KIND_MESSAGE: Final = 1
 KIND_DATA: Final = 2
 PARTIAL_NS_MAX: Final = 10_000_000_000

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from protocol.canonical import Row, Structure, decode
 from protocol.errors import PeerError
 from protocol.link.frames import KIND_DATA, KIND_MESSAGE, PAYLOAD_SIZE_BYTES_MAX, encode_frame
-from protocol.units import DeviceKey, Ed25519Key, Hash, Uint
+from protocol.units import LEDGER_PROOF_SIZE_BYTES_MAX, DeviceKey, Ed25519Key, Hash, Uint
 
 SESSION_SIZE_BYTES: Final = 8
 NONCE_SIZE_BYTES: Final = 32
@@ -21,6 +21,7 @@ WINDOW_BYTES_MAX: Final = 4 * 1024 * 1024
 FRAME_BYTES_MIN: Final = 512
 FRAME_BYTES_MAX: Final = 65_536
 REASON_LENGTH_MAX: Final = 200
+RECEIPT_SIZE_BYTES_MAX: Final = 65_000
 
 _DATA_HEADER_SIZE_BYTES: Final = SESSION_SIZE_BYTES + 16
 _SECTION: Final = "spec/06-dock-link.md, 6.2"
@@ -147,20 +148,25 @@ class ReadRefused(Structure):
 
 
 class BringReceipt(Structure):
-    """Central's signed receipt; the dock is only its messenger."""
+    """Central's signed receipt and its proof of the ledger; the dock is only their messenger."""
 
     kind: Literal["receipt"] = "receipt"
     session: SessionId
-    receipt: Annotated[bytes, Field(max_length=65_000)]
+    receipt: Annotated[bytes, Field(max_length=RECEIPT_SIZE_BYTES_MAX)]
+    proof: Annotated[bytes, Field(max_length=LEDGER_PROOF_SIZE_BYTES_MAX)] | None
 
 
 class ReceiptAnswer(Structure):
-    """What the camera's erase gate decided, durable before it is said."""
+    """What the camera's erase gate decided, durable before it is said.
+
+    ``is_proof_wanted``: nothing is wrong but the proof, so that a newer one may open the gate.
+    """
 
     kind: Literal["receipt-answer"] = "receipt-answer"
     session: SessionId
     receipt_hash: Hash
     is_erased: bool
+    is_proof_wanted: bool
     reason: Reason
 
 

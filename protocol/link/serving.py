@@ -26,7 +26,7 @@ from protocol.link.messages import (
     shorten,
 )
 from protocol.link.steps import Send
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
 
 ERASED_KEPT_MAX: Final = 4096
 
@@ -95,14 +95,14 @@ class Serving:
         self._listing_request = request
         return (self._page(request, 0),)
 
-    def on_receipt_judged(self, named: bytes, *, is_erased: bool, reason: str) -> Effects:
+    def on_receipt_judged(self, named: bytes, *, is_erased: bool, is_proof_wanted: bool, reason: str) -> Effects:
         """Take what the erase gate decided."""
         self._judging = None
         if is_erased:
             self._erased[named] = None
             if len(self._erased) > ERASED_KEPT_MAX:
                 del self._erased[next(iter(self._erased))]
-        return self._answer_receipt(named, is_erased=is_erased, reason=reason)
+        return self._answer_receipt(named, is_erased=is_erased, is_proof_wanted=is_proof_wanted, reason=reason)
 
     def next_range(self) -> FileRange | None:
         """Return what to read next; None while nothing is asked for or the window is full."""
@@ -175,17 +175,23 @@ class Serving:
     def _take_receipt(self, message: BringReceipt) -> Effects:
         named = receipt_hash(message.receipt)
         if named in self._erased:
-            return self._answer_receipt(named, is_erased=True, reason="")
+            return self._answer_receipt(named, is_erased=True, is_proof_wanted=False, reason="")
         if self._judging is not None:
             # The dock brings it again until it has an answer.
             return ()
         self._judging = named
-        return (JudgeReceipt(named, message.receipt),)
+        return (JudgeReceipt(named, ReceiptWithProof(signed=message.receipt, proof=message.proof)),)
 
-    def _answer_receipt(self, named: bytes, *, is_erased: bool, reason: str) -> Effects:
+    def _answer_receipt(self, named: bytes, *, is_erased: bool, is_proof_wanted: bool, reason: str) -> Effects:
         if self._session is None:
             return ()
-        answer = ReceiptAnswer(session=self._session, receipt_hash=named, is_erased=is_erased, reason=shorten(reason))
+        answer = ReceiptAnswer(
+            session=self._session,
+            receipt_hash=named,
+            is_erased=is_erased,
+            is_proof_wanted=is_proof_wanted,
+            reason=shorten(reason),
+        )
         return (Send(encode_message(answer)),)
 
 

@@ -11,6 +11,7 @@ from protocol.canonical import Buffer, Structure, decode, digest, parse
 from protocol.errors import PeerError
 from protocol.layout import parse_file_name
 from protocol.offload.topics import DOCK_PATTERN, WORKER_PATTERN
+from protocol.receipt import ReceiptWithProof
 from protocol.units import CHAIN_SIZE_BYTES_MAX, Hash, Id, Positive, Uint
 
 BLOCK_SIZE_BYTES: Final = 1024 * 1024
@@ -19,7 +20,6 @@ FILE_SIZE_BYTES_MAX: Final = BLOCK_SIZE_BYTES * BLOCKS_PER_FILE_MAX
 KEY_BOX_SIZE_BYTES_MAX: Final = 65_536
 CREDIT_BYTES_MAX: Final = 64 * 1024 * 1024
 RECEIPTS_PER_FILE_MAX: Final = 8
-RECEIPT_SIZE_BYTES_MAX: Final = 131_072
 REASON_LENGTH_MAX: Final = 500
 
 FileKind = Literal["chain", "media", "key-box"]
@@ -153,9 +153,7 @@ class Stored(Structure):
 
     kind: Literal["stored"] = "stored"
     transfer: Id
-    receipts: Annotated[
-        tuple[Annotated[bytes, Field(max_length=RECEIPT_SIZE_BYTES_MAX)], ...], Field(max_length=RECEIPTS_PER_FILE_MAX)
-    ]
+    receipts: Annotated[tuple[ReceiptWithProof, ...], Field(max_length=RECEIPTS_PER_FILE_MAX)]
     held_reason: Reason | None
 
 

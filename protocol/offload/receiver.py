@@ -30,6 +30,7 @@ from protocol.offload.messages import (
 )
 from protocol.offload.receiver_table import TRANSITIONS, Action, Event, State
 from protocol.offload.topics import response_tail
+from protocol.receipt import ReceiptWithProof
 
 TRANSFERS_OPEN_MAX: Final = 64
 TRANSFERS_PER_DOCK_MAX: Final = 16
@@ -246,7 +247,7 @@ class Receiver:
                 effects.extend(self._take(transfer, Event.SYNCED))
         return tuple(effects)
 
-    def on_kept(self, name: bytes, receipts: tuple[bytes, ...], held_reason: str | None) -> Effects:
+    def on_kept(self, name: bytes, receipts: tuple[ReceiptWithProof, ...], held_reason: str | None) -> Effects:
         """Take the keeper's word that it stores this file."""
         reason = None if held_reason is None else as_reason(held_reason)
         answer = Stored(transfer=name, receipts=receipts, held_reason=reason)

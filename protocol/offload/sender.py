@@ -26,6 +26,7 @@ from protocol.offload.messages import (
     Stored,
 )
 from protocol.offload.sender_table import TRANSITIONS, Action, Event, State
+from protocol.receipt import ReceiptWithProof
 
 OPEN_AGAIN_MS_MIN: Final = 1_000
 OPEN_AGAIN_MS_MAX: Final = 30_000
@@ -63,9 +64,9 @@ class SendControl:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Central has the file. The receipts are not verified yet."""
+    """Central has the file. Neither receipts nor proofs are verified yet."""
 
-    receipts: tuple[bytes, ...]
+    receipts: tuple[ReceiptWithProof, ...]
     held_reason: str | None
 
 

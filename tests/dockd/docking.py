@@ -20,7 +20,7 @@ from firmware.app.eraser import ReceiptOutcome
 from hw_sim.cable import SerialCable
 from protocol.layout import parse_file_name
 from protocol.policy import Policy
-from protocol.receipt import RecordingSubject, verify_receipt
+from protocol.receipt import ReceiptWithProof, RecordingSubject, verify_receipt
 from tests.builders import Agency, BuiltShift, Camera
 
 WAIT_S = 20.0
@@ -73,9 +73,11 @@ class Docking:
         self.dock_policy = dock_policy or agency.policy
         self.heard, self.camera_heard = Heard(), Heard()
         self.status: list[bytes] = []
+        self.woken = Heard()
+        """Hears each time that the uploader is told to look what central is to be asked for."""
         self.open_folder = ""
         self.shifts_closed = 0
-        self.gate: Callable[[bytes], ReceiptOutcome] = self.erase
+        self.gate: Callable[[ReceiptWithProof], ReceiptOutcome] = self.erase
         self.is_shift_closed = threading.Event()
         self.is_shift_closed.set()
         self.faults: list[BaseException] = []
@@ -100,7 +102,7 @@ class Docking:
             closed_folders=lambda: tuple(name for name in store.folders() if name != self.open_folder),
             on_docked=self._close_shift,
             on_undocked=lambda: self.camera_heard.say("undocked", {}),
-            on_receipt=lambda signed: self.gate(signed),
+            on_receipt=lambda brought: self.gate(brought),
             on_ready=lambda is_ready: self.camera_heard.say("ready", {"is_ready": is_ready}),
             say=self.camera_heard.say,
         )
@@ -117,7 +119,7 @@ class Docking:
             entropy=SystemEntropy(),
             board=board,
             say=self.heard.say,
-            on_complete=lambda: None,
+            on_complete=lambda: self.woken.say("asked", {}),
             on_fault=self.faults.append,
         )
         self.bay = Bay(
@@ -148,9 +150,9 @@ class Docking:
             if file.is_complete
         }
 
-    def erase(self, signed: bytes) -> ReceiptOutcome:
+    def erase(self, brought: ReceiptWithProof) -> ReceiptOutcome:
         """Erase as the camera's gate does once it is open; whether it opens is tested elsewhere."""
-        receipt = verify_receipt(signed, self.agency.policy)
+        receipt = verify_receipt(brought.signed, self.agency.policy)
         folder = next(path for path in self.card.iterdir() if path.name.endswith(receipt.shift_id.hex()))
         subject = receipt.subject
         parsed = {path: parse_file_name(path.name) for path in folder.iterdir()}

@@ -13,7 +13,7 @@ from dockd.central.app.receipts import ReceiptMaker
 from dockd.central.app.vault import VaultService
 from dockd.central.core.vault_messages import CheckRequest, Opened, OpenRequest, Refused
 from dockd.central.errors import VaultAway, VaultRefused
-from dockd.central.ports import CameraRow, Catalogue, EventFields, Kept, ObjectStore, Vault
+from dockd.central.ports import CameraRow, Catalogue, EventFields, Kept, ObjectStore, ProofOf, Vault
 from protocol.keybox import SealingKey, key_box_hash
 from protocol.layout import CHAIN_NAME, parse_file_name
 from protocol.offload.messages import Description, media_identity
@@ -147,6 +147,7 @@ class Central:
     vault: VaultInProcess
     wrap: Callable[[ObjectStore | Catalogue], ObjectStore | Catalogue] | None = None
     events: list[tuple[str, EventFields]] = field(default_factory=list)
+    proof_of: ProofOf = lambda row: None
 
     def __post_init__(self) -> None:
         objects = self.folder / "storage"
@@ -166,6 +167,7 @@ class Central:
             policy=self.agency.trusted,
             clock=clock,
             entropy=SeededEntropy(f"central/{id(self)}"),
+            proof_of=self.proof_of,
             on_event=self._on_event,
         )
         self.chains = StoredChains(store=self.store, catalogue=self.catalogue, policy=self.agency.policy)
@@ -206,10 +208,12 @@ class Central:
         return {item.name: (self.objects / item.name).read_bytes() for item in found}
 
 
-def new_central(folder: Path, agency: Agency, *, vault_name: str = "agency") -> Central:
-    return Central(folder, agency, VaultInProcess(SealingKey(secret(f"{vault_name}/vault", 96))))
+def new_central(
+    folder: Path, agency: Agency, *, vault_name: str = "agency", proof_of: ProofOf = lambda row: None
+) -> Central:
+    return Central(folder, agency, VaultInProcess(SealingKey(secret(f"{vault_name}/vault", 96))), proof_of=proof_of)
 
 
 def again(central: Central) -> Central:
     """Return central after a restart."""
-    return Central(central.folder, central.agency, central.vault)
+    return Central(central.folder, central.agency, central.vault, proof_of=central.proof_of)

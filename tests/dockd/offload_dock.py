@@ -108,7 +108,7 @@ class Shift:
         return {path.name: path.read_bytes() for path in folder.iterdir()} == self.built.files
 
     def are_all_receipts_here(self) -> bool:
-        return sorted(self.spool.receipts(self.place)) == sorted(self.receipts)
+        return sorted(each.signed for each in self.spool.receipts(self.place)) == sorted(self.receipts)
 
 
 class Dock:

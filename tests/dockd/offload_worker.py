@@ -20,6 +20,7 @@ from dockd.shared.adapters.mqtt_client import BrokerAddress, connector
 from dockd.shared.errors import OperatingError
 from dockd.shared.tls import client_context
 from protocol.offload.messages import Description
+from protocol.receipt import ReceiptWithProof
 
 
 class FolderKeeper:
@@ -55,7 +56,7 @@ class FolderKeeper:
         here = {path.name for path in self._place(description).parent.iterdir()}
         return Kept(
             tuple(
-                bytes.fromhex(signed)
+                ReceiptWithProof(signed=bytes.fromhex(signed), proof=None)
                 for signed, names in subjects.items()
                 if description.name in names and here.issuperset(names)
             )

@@ -17,6 +17,7 @@ from protocol.layout import CHAIN_NAME, media_name
 from protocol.receipt import receipt_hash
 from tests.builders import BuiltShift, build_shift, make_agency, make_camera, receipts_of
 from tests.dockd.docking import Docking
+from tests.protocol.ledgers import bare
 
 AGENCY = make_agency()
 CAMERA = make_camera(AGENCY)
@@ -37,8 +38,8 @@ def fill(docking: Docking, **options: object) -> BuiltShift:
 
 
 def bring_receipts(docking: Docking, shift: BuiltShift) -> None:
-    for signed in receipts_of(shift, agency=AGENCY, camera=CAMERA):
-        docking.spool.add_receipt(docking.place(shift), receipt_hash(signed), signed)
+    for brought in bare(*receipts_of(shift, agency=AGENCY, camera=CAMERA)):
+        docking.spool.add_receipt(docking.place(shift), brought)
     assert docking.bay is not None
     docking.bay.look_for_receipts()
 
@@ -265,10 +266,10 @@ def test_a_chains_receipt_that_came_too_early_is_brought_again_after_the_recordi
     *recordings, chain = receipts_of(shift, agency=AGENCY, camera=CAMERA)
     docking.start()
     docking.heard.wait("ready")
-    docking.spool.add_receipt(docking.place(shift), receipt_hash(chain), chain)
+    docking.spool.add_receipt(docking.place(shift), *bare(chain))
     assert "the chain goes last" in str(docking.heard.wait("receipt-refused")["text"])
-    for signed in recordings:
-        docking.spool.add_receipt(docking.place(shift), receipt_hash(signed), signed)
+    for brought in bare(*recordings):
+        docking.spool.add_receipt(docking.place(shift), brought)
     docking.heard.wait("erased", count=3)
 
     assert list(shift.path.iterdir()) == []
@@ -318,7 +319,7 @@ def test_a_freeing_that_a_power_cut_interrupted_is_finished_at_the_next_start(do
     docking.heard.wait("ready")
     place, notes = docking.place(shift), ShiftNotes(docking.spool)
     for signed in receipts_of(shift, agency=AGENCY, camera=CAMERA):
-        docking.spool.add_receipt(place, receipt_hash(signed), signed)
+        docking.spool.add_receipt(place, *bare(signed))
         notes.add_erased(place, receipt_hash(signed))
 
     assert Freer(spool=docking.spool, policy=AGENCY.policy).redo() == 2

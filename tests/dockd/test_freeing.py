@@ -11,6 +11,7 @@ from protocol.receipt import receipt_hash
 from protocol.verify.chain import verify_chain
 from protocol.verify.shift import recording_subject
 from tests.builders import Agency, BuiltShift, build_shift, make_agency, make_camera, make_receipt, receipts_of
+from tests.protocol.ledgers import bare
 
 AGENCY = make_agency()
 CAMERA = make_camera(AGENCY)
@@ -38,7 +39,7 @@ def decided(
         camera=camera,
         report=shift.report,
         files=files(shift, incomplete=incomplete),
-        receipts=receipts,
+        receipts=bare(*receipts),
         erased={receipt_hash(signed) for signed in (receipts if erased is None else erased)},
         policy=agency.policy,
     )
@@ -111,7 +112,7 @@ def test_a_shift_with_findings_in_its_chain_is_kept(shift: BuiltShift) -> None:
         camera=CAMERA.camera_id,
         report=report,
         files=files(shift),
-        receipts=receipts_of(shift, agency=AGENCY, camera=CAMERA),
+        receipts=bare(*receipts_of(shift, agency=AGENCY, camera=CAMERA)),
         erased={receipt_hash(signed) for signed in receipts_of(shift, agency=AGENCY, camera=CAMERA)},
         policy=AGENCY.policy,
     )
@@ -126,7 +127,7 @@ def test_a_shift_without_its_chain_is_kept(shift: BuiltShift) -> None:
         camera=CAMERA.camera_id,
         report=None,
         files=files(shift),
-        receipts=receipts,
+        receipts=bare(*receipts),
         erased={receipt_hash(signed) for signed in receipts},
         policy=AGENCY.policy,
     )
@@ -154,7 +155,7 @@ def test_media_that_no_recording_of_the_chain_has_keep_everything(shift: BuiltSh
         camera=CAMERA.camera_id,
         report=shift.report,
         files=[*files(shift), stray],
-        receipts=receipts,
+        receipts=bare(*receipts),
         erased={receipt_hash(signed) for signed in receipts},
         policy=AGENCY.policy,
     )

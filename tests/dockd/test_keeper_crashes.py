@@ -14,7 +14,7 @@ import pytest
 
 from dockd.central.errors import StagedGone
 from dockd.central.ports import Catalogue, Kept, ObjectStore, ShiftKey
-from protocol.receipt import RecordingSubject, verify_receipt
+from protocol.receipt import ReceiptWithProof, RecordingSubject, verify_receipt
 from protocol.verify.media import MediaVerifier
 from tests.builders import Agency, BuiltShift, Camera, build_shift, make_agency, make_camera
 from tests.dockd.evidence import Central, Offer, again, chain_of, flipped, new_central, offers_of, part_of
@@ -147,7 +147,7 @@ def test_a_death_at_any_step_leaves_no_false_receipt_and_all_receipts_arrive(
         assert_receipts_are_true(central, shift, agency, camera)
         folder = central.objects / f"objects/{camera.camera_id.hex()}/{shift.folder}"
         assert {file.read_bytes() for file in folder.glob("*.receipt")} == {
-            kept.receipts[0] for kept in shown if kept is not None
+            kept.receipts[0].signed for kept in shown if kept is not None
         }
         assert central.catalogue.outbox() == ()
         assert central.objects_below("staging") == {}
@@ -160,7 +160,7 @@ def test_a_receipt_that_was_shown_before_a_death_is_the_one_shown_after_it(
 ) -> None:
     """Commit, then speak: nothing is taken back."""
     offers = offers_of(shift, camera)
-    shown: dict[str, tuple[bytes, ...]] = {}
+    shown: dict[str, tuple[ReceiptWithProof, ...]] = {}
 
     def keep_and_note(living: Central) -> None:
         shown.clear()

@@ -10,6 +10,7 @@ from dockd.station.core.upload_words import FileRefused, ReceiptArrived, Uploade
 from dockd.station.ports import ShiftPlace
 from protocol.receipt import receipt_hash
 from tests.builders import build_shift, make_agency, make_camera, receipts_of
+from tests.protocol.ledgers import bare
 
 AGENCY = make_agency()
 CAMERA = make_camera(AGENCY)
@@ -57,7 +58,7 @@ def test_a_receipt_is_told_with_its_recording_and_wakes_the_bays(news: News, tmp
     place = ShiftPlace(CAMERA.camera_id, shift.folder)
     news.spool.open_shift(place)
     for signed in receipts_of(shift, agency=AGENCY, camera=CAMERA):
-        news.spool.add_receipt(place, receipt_hash(signed), signed)
+        news.spool.add_receipt(place, *bare(signed))
         news.tell(ReceiptArrived(place, receipt_hash(signed)))
 
     assert [(name, fields["recording_id"]) for name, fields in news.said] == [

@@ -10,6 +10,8 @@ from dockd.station.adapters.spool import FolderSpool
 from dockd.station.adapters.spool_lock import SpoolInUse, SpoolLock
 from dockd.station.errors import SettingsFault, SpoolFull, SpoolUncertain
 from dockd.station.ports import ShiftPlace, SpooledFile
+from protocol.receipt import ReceiptWithProof
+from tests.protocol.ledgers import bare
 
 PLACE = ShiftPlace(bytes(range(16)), f"shift-000001-{'a' * 32}")
 OTHER = ShiftPlace(bytes(range(16)), f"shift-000002-{'b' * 32}")
@@ -67,22 +69,41 @@ def test_everything_is_found_again_by_another_process(spool: FolderSpool, tmp_pa
     spool.open_shift(OTHER)
     spool.append(OTHER, MEDIA, 0, b"media")
     spool.complete(OTHER, MEDIA)
-    spool.add_receipt(OTHER, b"h" * 32, b"receipt")
+    spool.add_receipt(OTHER, ReceiptWithProof(signed=b"receipt", proof=b"proof"))
     spool.keep_note(OTHER, "findings", b"note")
     again = FolderSpool(tmp_path)
 
     assert again.shifts() == (PLACE, OTHER)
     assert again.files(OTHER) == (SpooledFile(MEDIA, 5, is_complete=True),)
-    assert again.receipts(OTHER) == (b"receipt",)
+    assert again.receipts(OTHER) == (ReceiptWithProof(signed=b"receipt", proof=b"proof"),)
     assert again.note(OTHER, "findings") == b"note"
 
 
 def test_a_receipt_is_kept_once(spool: FolderSpool) -> None:
-    spool.add_receipt(PLACE, b"1" * 32, b"one")
-    spool.add_receipt(PLACE, b"1" * 32, b"one")
-    spool.add_receipt(PLACE, b"2" * 32, b"two")
+    for signed in (b"one", b"one", b"two"):
+        spool.add_receipt(PLACE, *bare(signed))
 
-    assert spool.receipts(PLACE) == (b"one", b"two")
+    assert sorted(each.signed for each in spool.receipts(PLACE)) == [b"one", b"two"]
+
+
+def test_the_newest_proof_of_a_receipt_is_kept(spool: FolderSpool) -> None:
+    older, newer = (ReceiptWithProof(signed=b"one", proof=proof) for proof in (b"older and longer", b"newer"))
+    spool.add_receipt(PLACE, *bare(b"one"))
+    for brought in (older, newer, *bare(b"one")):
+        spool.add_receipt(PLACE, brought)
+
+    assert spool.receipts(PLACE) == (newer,)
+
+
+def test_only_the_proof_that_was_found_wanting_is_dropped(spool: FolderSpool) -> None:
+    older, newer = (ReceiptWithProof(signed=b"one", proof=proof) for proof in (b"older", b"newer"))
+    spool.add_receipt(PLACE, newer)
+    spool.drop_proof(PLACE, older)
+    assert spool.receipts(PLACE) == (newer,)
+    spool.drop_proof(PLACE, newer)
+    spool.drop_proof(PLACE, newer)
+
+    assert spool.receipts(PLACE) == bare(b"one")
 
 
 def test_a_note_is_replaced_whole(spool: FolderSpool) -> None:
@@ -96,7 +117,7 @@ def test_a_note_is_replaced_whole(spool: FolderSpool) -> None:
 def test_notes_marks_and_receipts_are_no_files_of_the_shift(spool: FolderSpool) -> None:
     spool.complete(PLACE, "chain")
     spool.keep_note(PLACE, "findings", b"{}")
-    spool.add_receipt(PLACE, b"1" * 32, b"one")
+    spool.add_receipt(PLACE, ReceiptWithProof(signed=b"one", proof=b"proof"))
 
     assert [file.name for file in spool.files(PLACE)] == ["chain"]
 
@@ -105,7 +126,7 @@ def test_nobody_else_may_read_the_spool(spool: FolderSpool, tmp_path: Path) -> N
     spool.append(PLACE, "chain", 0, b"one")
     spool.complete(PLACE, "chain")
     spool.keep_note(PLACE, "findings", b"{}")
-    spool.add_receipt(PLACE, b"1" * 32, b"one")
+    spool.add_receipt(PLACE, ReceiptWithProof(signed=b"one", proof=b"proof"))
 
     for path in tmp_path.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from firmware.app.eraser import RECEIPT_SUFFIX
+from firmware.app.checkpoints import FOLDER as LEDGER_FOLDER
 from hw_sim.crash_disk import Image
 from hw_sim.crash_store import Appended
 from protocol.chain import Entry, RecordReader, parse_body
 from protocol.entries import Chunk, Erased
-from protocol.layout import CHAIN_NAME, key_box_name, media_name, parse_shift_folder
-from protocol.receipt import receipt_hash
+from protocol.errors import PeerError
+from protocol.layout import CHAIN_NAME, RECEIPT_SUFFIX, key_box_name, media_name, parse_shift_folder, proof_name
+from protocol.ledger.checkpoint import parse_signed_checkpoint
+from protocol.receipt import ReceiptWithProof, receipt_hash, verify_receipt
+from protocol.receipt_proof import shown_in
 from protocol.verdict import Finding
 from protocol.verify.chain import ChainReport, verify_chain
 from protocol.verify.files import read_shift, succession_findings
@@ -42,6 +45,11 @@ class Card:
         return cls(
             image, reports, {(each.shift_id, each.recording_id): each for each in bodies if isinstance(each, Erased)}
         )
+
+    @property
+    def shifts(self) -> Image:
+        """Return the folders but the one in which the camera remembers the ledger."""
+        return {folder: files for folder, files in self.image.items() if folder != LEDGER_FOLDER}
 
     def folder_of(self, shift_id: bytes) -> str | None:
         """Return the folder of a shift, if it is there."""
@@ -76,15 +84,40 @@ def _gone_without_leave(card: Card, promise: Promise, folder: str | None) -> Ite
         return
     if entry is None:
         yield f"I2: {sorted(missing)[0]} is gone, and no entry says that it was erased"
-    elif not any(
-        receipt_hash(data) == entry.receipt_hash for name, data in files.items() if name.endswith(RECEIPT_SUFFIX)
-    ):
+        return
+    name = next(
+        (
+            name
+            for name, data in files.items()
+            if name.endswith(RECEIPT_SUFFIX) and receipt_hash(data) == entry.receipt_hash
+        ),
+        None,
+    )
+    if name is None:
         yield f"I2: {sorted(missing)[0]} is gone, and the receipt for it is not on the card"
+    else:
+        fault = _unproved(ReceiptWithProof(signed=files[name], proof=files.get(proof_name(name))), card)
+        if fault is not None:
+            yield f"I2: {sorted(missing)[0]} is gone, and {fault}"
+
+
+def _unproved(brought: ReceiptWithProof, card: Card) -> str | None:
+    """Say what the card lacks of the ledger behind which a receipt erased; None when it has all of it."""
+    try:
+        shown = shown_in(brought, verify_receipt(brought.signed, AGENCY.policy), AGENCY.policy)
+    except PeerError as error:
+        return f"its receipt does not stand in the ledger: {error}"
+    notes = card.image.get(LEDGER_FOLDER, {}).items()
+    sizes = [parse_signed_checkpoint(data).checkpoint.size for name, data in notes if name.endswith(".checkpoint")]
+    assert shown is not None
+    if max(sizes, default=0) < shown.checkpoint.size:
+        return f"the card has forgotten that it accepted a tree of {shown.checkpoint.size} leaves"
+    return None
 
 
 def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
     """Find what a power cut does not excuse in a card that was recovered (I1)."""
-    for folder, files in card.image.items():
+    for folder, files in card.shifts.items():
         for finding in _findings(folder, tuple(sorted(files.items()))):
             if not _is_excused(finding, card, is_open=folder == open_folder):
                 yield f"I1: {finding.sentence()}"
@@ -92,8 +125,8 @@ def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
         if not _is_of_erased_shift(finding, card):
             yield f"I1: {finding.sentence()}"
     numbers = [report.opened.shift_number for report in card.reports.values() if report.opened is not None]
-    if len(set(numbers)) != len(card.image):
-        yield f"I1: shifts {sorted(numbers)} stand in {len(card.image)} folders"
+    if len(set(numbers)) != len(card.shifts):
+        yield f"I1: shifts {sorted(numbers)} stand in {len(card.shifts)} folders"
     for report in card.reports.values():
         opened = report.opened
         if opened is not None and (opened.previous_shift is None) != (opened.shift_number == 1):

@@ -8,7 +8,8 @@ from random import Random
 from typing import Final
 
 from firmware.app.capture import Capture
-from firmware.app.eraser import Eraser
+from firmware.app.checkpoints import CheckpointShelf
+from firmware.app.eraser import Eraser, ReceiptOutcome
 from firmware.app.shift_log import ShiftLog
 from firmware.core.session import Event
 from firmware.ports import AudioDescription, EncodedAudio, Store, VideoDescription
@@ -20,8 +21,9 @@ from protocol.verify.chain import ChainReport
 from protocol.verify.shift import recording_subject
 from tests.builders import make_agency, make_camera, make_receipt
 from tests.firmware.streams import delta_frame, key_frame
+from tests.protocol.ledgers import Ledger, with_ledger
 
-AGENCY: Final = make_agency()
+AGENCY: Final = with_ledger(make_agency(), Ledger(witness_count=1))
 CAMERA: Final = make_camera(AGENCY)
 KEY: Final = CAMERA.device.public_key
 VIDEO: Final = VideoDescription("simulated", 320, 240, 2_000)
@@ -66,22 +68,29 @@ class Parts:
 class Life:
     """One process of the camera on one card."""
 
-    def __init__(self, store: CrashStore, name: str, parts: Parts | None = None) -> None:
+    def __init__(
+        self, store: CrashStore, name: str, parts: Parts | None = None, *, ledger: Ledger | None = None
+    ) -> None:
         parts = Parts() if parts is None else parts
+        self.ledger = Ledger(witness_count=1) if ledger is None else ledger
         self.store = store
         self.promises: list[Promise] = []
         self.clock = ManualClock(start_mono_ns=5_000_000_000, boot_id=digest("boot", name.encode())[:16])
         entropy = SeededEntropy(name)
         card = parts.wrap(store)
+        checkpoints = CheckpointShelf(store=card, policy=AGENCY.policy)
         self.log = parts.make_log(
             store=card,
             clock=self.clock,
             entropy=entropy,
             device=CAMERA.device,
             policy=AGENCY.trusted,
+            checkpoints=checkpoints,
             firmware_version="0.1.0",
         )
-        self.eraser = parts.make_eraser(store=card, log=self.log, policy=AGENCY.policy, say=self._hear)
+        self.eraser = parts.make_eraser(
+            store=card, log=self.log, policy=AGENCY.policy, checkpoints=checkpoints, say=self._hear
+        )
         self.capture = Capture(
             store=card,
             log=self.log,
@@ -148,9 +157,15 @@ class Life:
         return found[1]
 
     def receive(self, *receipts: bytes) -> None:
-        for signed in receipts:
-            self.eraser.prepare(signed)
-            self.eraser.take(signed)
+        """Take receipts as a dock brings them while the ledger grows: what was early comes again with a newer proof."""
+        early = [signed for signed in receipts if not self.take(signed).is_erased]
+        for signed in early:
+            self.take(signed)
+
+    def take(self, signed: bytes) -> ReceiptOutcome:
+        """Take a receipt with its proof against the newest checkpoint."""
+        self.eraser.prepare(signed)
+        return self.eraser.take(self.ledger.proved(signed, AGENCY.policy))
 
     def _hear(self, name: str, fields: dict[str, object]) -> None:
         if name == "chunk":

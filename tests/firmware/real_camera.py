@@ -13,6 +13,7 @@ from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
 from firmware.adapters.system_clock import SystemClock
 from firmware.app.capture import Capture
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.app.eraser import Eraser
 from firmware.app.recorder import Recorder
 from firmware.app.shift_log import ShiftLog
@@ -40,12 +41,14 @@ class RealCamera:
         self.microphone = SimulatedMicrophone(scene=scene, clock=clock)
         self.panel, self.indicator = SimulatedPanel(), SimulatedIndicator(clock=clock)
         entropy = OsEntropy()
+        checkpoints = CheckpointShelf(store=self.store, policy=AGENCY.policy)
         self.log = ShiftLog(
             store=self.store,
             clock=clock,
             entropy=entropy,
             device=CAMERA.device,
             policy=AGENCY.trusted,
+            checkpoints=checkpoints,
             firmware_version="0.1.0",
         )
         values = {**SETTINGS, "pre_event_s": PRE_EVENT_S}
@@ -55,7 +58,7 @@ class RealCamera:
             store=self.store,
             clock=clock,
             log=self.log,
-            eraser=Eraser(store=self.store, log=self.log, policy=AGENCY.policy, say=say),
+            eraser=Eraser(store=self.store, log=self.log, policy=AGENCY.policy, checkpoints=checkpoints, say=say),
             capture=Capture(
                 store=self.store,
                 log=self.log,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from firmware.app.capture import Capture
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.app.eraser import Eraser
 from firmware.app.recorder import Recorder
 from firmware.app.shift_log import ShiftLog
@@ -134,12 +135,14 @@ class Stage:
         )
         card = wrap(self.store)
         entropy = SeededEntropy(name)
+        checkpoints = CheckpointShelf(store=card, policy=AGENCY.policy)
         self.log = ShiftLog(
             store=card,
             clock=self.clock,
             entropy=entropy,
             device=CAMERA.device,
             policy=AGENCY.trusted,
+            checkpoints=checkpoints,
             firmware_version="0.1.0",
         )
         values = CameraSettings.model_validate({**SETTINGS, **settings}, strict=False)
@@ -148,7 +151,7 @@ class Stage:
             store=card,
             clock=self.clock,
             log=self.log,
-            eraser=Eraser(store=card, log=self.log, policy=AGENCY.policy, say=self._hear),
+            eraser=Eraser(store=card, log=self.log, policy=AGENCY.policy, checkpoints=checkpoints, say=self._hear),
             capture=Capture(
                 store=card,
                 log=self.log,

@@ -16,7 +16,7 @@ import pytest
 
 from firmware.app.eraser import Eraser
 from firmware.app.shift_log import ChainFull, ShiftLog
-from firmware.core.gate import Permission
+from firmware.core.gate import Permission, Refusal
 from firmware.core.shift_chain import ChainEnd
 from firmware.errors import StoreFull, StoreUncertain
 from firmware.ports import Store
@@ -24,7 +24,7 @@ from hw_sim.crash_disk import Disk, Image, Model, digest
 from hw_sim.crash_store import Appended, CrashStore, Faults
 from protocol.entries import Body, Erased
 from protocol.layout import CHAIN_NAME
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
 from protocol.units import CHAIN_SIZE_BYTES_MAX
 from tests.firmware.crash_judge import Card, KeyWatch, damaged, lost
 from tests.firmware.crash_world import DayCutShort, Life, Parts, Promise, live_a_day
@@ -317,7 +317,21 @@ class EraseFirst(Eraser):
 class ReceiptNotKept(Eraser):
     """The receipt is believed, and not made durable."""
 
-    def _keep(self, folder: str, signed: bytes) -> None:
+    def _keep(self, folder: str, brought: ReceiptWithProof, decision: Permission | Refusal) -> None:
+        pass
+
+
+class ProofNotKept(Eraser):
+    """The proof is believed, and not made durable."""
+
+    def _keep(self, folder: str, brought: ReceiptWithProof, decision: Permission | Refusal) -> None:
+        super()._keep(folder, ReceiptWithProof(signed=brought.signed, proof=None), decision)
+
+
+class CheckpointForgotten(Eraser):
+    """What was accepted of the ledger is not made durable."""
+
+    def _accept(self, decision: Permission | Refusal) -> None:
         pass
 
 
@@ -343,8 +357,18 @@ class KeyTwice(ShiftLog):
         (Parts(wrap=lambda store: cast(Store, ConfirmBeforeSync(store))), "I1"),
         (Parts(make_eraser=EraseFirst), "I2"),
         (Parts(make_eraser=ReceiptNotKept), "I2"),
+        (Parts(make_eraser=ProofNotKept), "I2"),
+        (Parts(make_eraser=CheckpointForgotten), "I2"),
     ],
-    ids=["no-folder-sync", "entry-before-media", "confirm-before-sync", "erase-first", "receipt-not-kept"],
+    ids=[
+        "no-folder-sync",
+        "entry-before-media",
+        "confirm-before-sync",
+        "erase-first",
+        "receipt-not-kept",
+        "proof-not-kept",
+        "checkpoint-forgotten",
+    ],
 )
 def test_a_bad_variant_is_caught_and_the_invariant_named(parts: Parts, invariant: str) -> None:
     life = Life(parts.make_store(), "first life", parts)

@@ -2,54 +2,16 @@
 
 import pytest
 
-from firmware.app.eraser import RECEIPT_SUFFIX, ReceiptOutcome
+from firmware.app.checkpoints import FOLDER
+from firmware.app.eraser import ReceiptOutcome
 from hw_sim.crash_store import CrashStore, Faults
-from protocol.entries import Erased
-from protocol.layout import CHAIN_NAME, parse_file_name
+from protocol.layout import CHAIN_NAME, RECEIPT_SUFFIX, receipt_name
 from protocol.receipt import RecordingSubject, receipt_hash
-from protocol.verify.chain import ChainReport
 from protocol.verify.shift import recording_subject
 from tests.builders import make_receipt
 from tests.firmware.crash_judge import Card
 from tests.firmware.crash_world import AGENCY, CAMERA, Life, receipts_for
-
-
-class Day:
-    """A camera with one closed shift of two recordings, and an open one."""
-
-    def __init__(self, faults: Faults | None = None) -> None:
-        self.life = Life(CrashStore(faults=faults), "first life")
-        self.life.start()
-        self.life.record(2)
-        self.life.record(1)
-        self.shift_id = self.life.dock()
-        self.folder = next(folder for folder in self.life.store.folders() if folder != self.life.log.folder)
-        self.report: ChainReport = self.life.report(self.shift_id)
-        self.of_chain, self.of_first, self.of_second = receipts_for(self.report)
-
-    def take(self, signed: bytes) -> ReceiptOutcome:
-        self.life.eraser.prepare(signed)
-        return self.life.eraser.take(signed)
-
-    def restart(self, name: str = "second life") -> None:
-        self.life = Life(CrashStore.of_killed(self.life.store.disk), name)
-        self.life.start()
-
-    @property
-    def names(self) -> set[str]:
-        return {file.name for file in self.life.store.files(self.folder)}
-
-    @property
-    def recordings(self) -> set[bytes]:
-        parsed = [parse_file_name(name) for name in self.names]
-        return {found.recording_id for found in parsed if found is not None and found.recording_id is not None}
-
-    @property
-    def erased(self) -> list[tuple[bytes, bytes | None]]:
-        """Return what all chains on the card say was erased, each as often as they say it."""
-        card = Card.of(self.life.store.disk.live())
-        bodies = [body for report in card.reports.values() for _, body in report.bodies]
-        return [(body.shift_id, body.recording_id) for body in bodies if isinstance(body, Erased)]
+from tests.firmware.days import Day
 
 
 @pytest.fixture
@@ -193,7 +155,7 @@ def test_a_receipt_that_cannot_be_kept_erases_nothing() -> None:
 
 def test_a_kept_receipt_that_rotted_is_written_anew(day: Day) -> None:
     """I2: what lets it erase must be durable on the card, not something of its name."""
-    name = receipt_hash(day.of_first).hex()[:16] + RECEIPT_SUFFIX
+    name = receipt_name(receipt_hash(day.of_first))
     day.life.store.write_once(day.folder, name, b"rotten")
     day.take(day.of_first)
 
@@ -207,7 +169,7 @@ def test_a_shift_without_recordings_goes_behind_its_chain_s_receipt_alone() -> N
     (signed,) = receipts_for(life.report(shift_id))
     life.receive(signed)
 
-    assert life.store.folders() == (life.log.folder,)
+    assert life.store.folders() == (FOLDER, life.log.folder)
 
 
 def test_what_a_cut_left_undone_is_done_at_the_next_start(day: Day) -> None:
@@ -215,7 +177,7 @@ def test_what_a_cut_left_undone_is_done_at_the_next_start(day: Day) -> None:
     day.take(day.of_first)
     after = day.life.store.step
     unlink = next(step for step in range(before, after) if day.life.store.steps[step][0].startswith("unlink"))
-    day.life = Life(CrashStore.of_killed(day.life.store.disk_before(unlink)), "second life")
+    day.life = Life(CrashStore.of_killed(day.life.store.disk_before(unlink)), "second life", ledger=day.life.ledger)
     assert len(day.recordings) == 2
     day.life.start()
 

@@ -6,12 +6,14 @@ from typing import cast
 
 import pytest
 
+from firmware.app.checkpoints import FOLDER
 from firmware.ports import Gesture, Signal, Store
 from hw_sim.crash_store import CrashStore
 from protocol.entries import Chunk, Event, RecordingOpened
-from tests.firmware.crash_world import receipts_for
+from tests.firmware.crash_world import AGENCY, receipts_for
 from tests.firmware.stage import CreepingClock, Stage, names, on_stage
 from tests.firmware.unsealed import bodies, events, reports
+from tests.protocol.ledgers import Ledger
 
 START, STOP, MUTE, MARK = Gesture.START, Gesture.STOP, Gesture.MUTE, Gesture.MARK
 
@@ -168,12 +170,15 @@ def test_a_receipt_is_taken_while_the_camera_records(stage: Stage) -> None:
     stage.live(2).press(START).live(1).press(STOP).dock()
     closed = reports(stage.store.disk.live())[0]
     stage.press(START).live(1)
-    outcomes = [stage.recorder.take_receipt(signed) for signed in receipts_for(closed)]
+    ledger, receipts = Ledger(witness_count=1), receipts_for(closed)
+    for signed in receipts:
+        ledger.add(signed, AGENCY.policy)
+    outcomes = [stage.recorder.take_receipt(ledger.proved(signed, AGENCY.policy)) for signed in receipts]
     stage.live(1).press(STOP)
 
     assert [outcome.is_erased for outcome in outcomes] == [False, True]
     assert [name for name, _ in stage.said if name == "erased"] == ["erased", "erased"]
-    assert len(stage.store.folders()) == 1
+    assert stage.store.folders() == (FOLDER, stage.log.folder)
     stage.check()
 
 

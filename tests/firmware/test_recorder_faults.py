@@ -13,6 +13,7 @@ from firmware.ports import Gesture, Signal
 from hw_sim.crash_store import CrashStore, Faults
 from tests.firmware.stage import FRAME_US, CreepingClock, Stage, names, on_stage
 from tests.firmware.streams import key_frame
+from tests.protocol.ledgers import bare
 
 SECONDS_MAX = 10
 START, STOP, MUTE, MARK = Gesture.START, Gesture.STOP, Gesture.MUTE, Gesture.MARK
@@ -43,7 +44,7 @@ def test_after_the_stop_nothing_can_be_asked_and_nothing_hangs(stage: Stage) -> 
         with pytest.raises(RecorderEnded, match="it was stopped"):
             ask()
 
-    assert not stage.recorder.take_receipt(b"rubbish").is_erased
+    assert not stage.recorder.take_receipt(*bare(b"rubbish")).is_erased
     assert not stage.panel.press(START)
     assert stage.store.disk.live() == before
 
@@ -116,7 +117,7 @@ def test_after_a_fault_nobody_hangs_and_nothing_more_is_written(stage: Stage) ->
     for _ in range(MEDIA_COUNT_MAX + 10):
         stage.camera.give(key_frame(stage.now_us))
     stage.panel.press(STOP)
-    outcome = stage.recorder.take_receipt(b"rubbish")
+    outcome = stage.recorder.take_receipt(*bare(b"rubbish"))
     stage.stop()
 
     assert not outcome.is_erased

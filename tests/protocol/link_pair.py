@@ -13,7 +13,7 @@ from protocol.link.frames import FrameReader
 from protocol.link.messages import ListedFile
 from protocol.link.steps import Malformed, Send, SignTranscript, WantNonce
 from protocol.link.transcript import sign_as_camera, sign_as_dock
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof
 from tests.builders import Agency, Camera, make_agency, make_camera, secret
 
 MS = 1_000_000
@@ -34,6 +34,7 @@ class LinkPair:
     card: Card = field(default_factory=dict)
     window_bytes: int = 4096
     gate: Gate = lambda signed: (True, "erased")
+    is_proof_wanted: bool = False
     is_shift_closed_at_once: bool = True
     now_mono_ns: int = 0
     to_camera: Fault = bytes
@@ -112,9 +113,14 @@ class LinkPair:
                     ]
                     self.at_camera(link.on_listing(effect.request, files))
                 case camera_side.JudgeReceipt():
-                    is_erased, reason = self.gate(effect.signed)
+                    is_erased, reason = self.gate(effect.brought.signed)
                     self.at_camera(
-                        link.on_receipt_judged(receipt_hash(effect.signed), is_erased=is_erased, reason=reason)
+                        link.on_receipt_judged(
+                            effect.receipt_hash,
+                            is_erased=is_erased,
+                            is_proof_wanted=self.is_proof_wanted,
+                            reason=reason,
+                        )
                     )
             if not isinstance(effect, Send | WantNonce | SignTranscript):
                 self.camera_saw.append(effect)
@@ -195,8 +201,9 @@ class LinkPair:
         )
         self.settle()
 
-    def bring(self, signed: bytes) -> None:
-        self.at_dock(self.dock_link.asking.bring_receipt(signed, self.now_mono_ns))
+    def bring(self, signed: bytes, proof: bytes | None = None) -> None:
+        brought = ReceiptWithProof(signed=signed, proof=proof)
+        self.at_dock(self.dock_link.asking.bring_receipt(brought, self.now_mono_ns))
         self.settle()
 
     def seen_by_dock(self, kind: type[dock_side.DockEffect]) -> list[dock_side.DockEffect]:

@@ -1,5 +1,6 @@
 """Both machines of the offload wire in memory, joined by a pipe that loses, repeats and reorders, under virtual time.
 
+
 All bytes that cross the pipe are those of the real wire. Staging, keeper and files are the smallest things that tell the
 truth: a block is durable when it was synced, a crash of the worker forgets what was not, and both sides' memory.
 """
@@ -31,10 +32,10 @@ from protocol.offload.topics import (
     reply_topic,
     response_tail,
 )
+from protocol.receipt import ReceiptWithProof
 
 DOCK = "dock-a"
 WORKER = "ingest-1"
-RECEIPT = b"receipt of "
 MIB = BLOCK_SIZE_BYTES
 
 
@@ -48,6 +49,11 @@ def description(number: int = 0, *, size_bytes: int = 5 * MIB + 17) -> Descripti
         size_bytes=size_bytes,
         identity=bytes([number]) * 32,
     )
+
+
+def receipt_of(file: Description) -> ReceiptWithProof:
+    """Return what stands for a file's receipt and proof on this wire, which looks at neither."""
+    return ReceiptWithProof(signed=b"receipt of " + file.transfer, proof=b"proof of " + file.transfer)
 
 
 @lru_cache(maxsize=64)
@@ -104,7 +110,7 @@ class Pipe:
         self.unsynced: dict[bytes, dict[int, bytes]] = {}
         self.epoch_given: dict[bytes, int] = {}
         self.stored: dict[bytes, bytes] = {}
-        self.done: dict[bytes, tuple[bytes, ...]] = {}
+        self.done: dict[bytes, tuple[ReceiptWithProof, ...]] = {}
         self.is_keeper_away = False
         self.receiver = Receiver(WORKER)
         self.senders = self._new_senders()
@@ -276,7 +282,7 @@ class Pipe:
         if self.is_keeper_away:
             return self.receiver.on_held(file.transfer, "the catalogue is away")
         if file.transfer in self.stored:
-            return self.receiver.on_kept(file.transfer, (RECEIPT + file.transfer,), None)
+            return self.receiver.on_kept(file.transfer, (receipt_of(file),), None)
         return self.receiver.on_unknown(file.transfer)
 
     def _keep(self, file: Description) -> worker_side.Effects:
@@ -285,4 +291,4 @@ class Pipe:
             return self.receiver.on_held(transfer, "the object store is away")
         self.stored[transfer] = b"".join(data for _, data in sorted(self.durable.get(transfer, {}).items()))
         self.counts.kept[transfer] = self.counts.kept.get(transfer, 0) + 1
-        return self.receiver.on_kept(transfer, (RECEIPT + transfer,), None)
+        return self.receiver.on_kept(transfer, (receipt_of(file),), None)

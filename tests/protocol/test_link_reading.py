@@ -8,7 +8,8 @@ from protocol.link.asking import LISTED_FILES_MAX
 from protocol.link.camera_effects import JudgeReceipt
 from protocol.link.dock_effects import Listed, ReadEnded, ReceiptAnswered
 from protocol.link.messages import LISTING_FILES_MAX, Data, Listing, encode_data, encode_message
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
+from protocol.units import LEDGER_PROOF_SIZE_BYTES_MAX
 from tests.builders import secret
 from tests.protocol.link_pair import LinkPair
 
@@ -244,7 +245,21 @@ def test_a_receipt_reaches_the_gate_and_its_answer_the_dock() -> None:
     pair.bring(b"a receipt")
 
     assert pair.seen_by_dock(ReceiptAnswered) == [
-        ReceiptAnswered(receipt_hash(b"a receipt"), False, "not for me: a receipt")
+        ReceiptAnswered(receipt_hash(b"a receipt"), False, False, "not for me: a receipt")
+    ]
+
+
+@pytest.mark.parametrize("proof", [None, b"", bytes(LEDGER_PROOF_SIZE_BYTES_MAX)], ids=["none", "empty", "largest"])
+def test_a_receipts_proof_reaches_the_gate_with_it(proof: bytes | None) -> None:
+    pair = LinkPair(gate=lambda signed: (False, "a smaller tree"), is_proof_wanted=True)
+    pair.dock()
+    pair.bring(bytes(65_000), proof)
+
+    (judged,) = pair.seen_by_camera(JudgeReceipt)
+    assert isinstance(judged, JudgeReceipt)
+    assert judged.brought == ReceiptWithProof(signed=bytes(65_000), proof=proof)
+    assert pair.seen_by_dock(ReceiptAnswered) == [
+        ReceiptAnswered(receipt_hash(bytes(65_000)), False, True, "a smaller tree")
     ]
 
 
@@ -267,9 +282,9 @@ def test_a_receipt_whose_answer_is_lost_is_brought_again_and_judged_once() -> No
     pair.to_dock = bytes
     pair.pass_time(1000)
 
-    assert pair.seen_by_dock(ReceiptAnswered) == [ReceiptAnswered(receipt_hash(b"a receipt"), True, "erased")] or (
-        pair.seen_by_dock(ReceiptAnswered) == [ReceiptAnswered(receipt_hash(b"a receipt"), True, "")]
-    )
+    (answer,) = pair.seen_by_dock(ReceiptAnswered)
+    assert isinstance(answer, ReceiptAnswered)
+    assert (answer.receipt_hash, answer.is_erased) == (receipt_hash(b"a receipt"), True)
     assert len(pair.seen_by_camera(JudgeReceipt)) == 1
 
 

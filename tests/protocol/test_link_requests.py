@@ -22,7 +22,7 @@ from protocol.link.messages import (
 )
 from protocol.link.serving import Serving
 from protocol.link.steps import Send, WantNonce
-from protocol.receipt import receipt_hash
+from protocol.receipt import ReceiptWithProof, receipt_hash
 from tests.builders import make_agency, make_camera, secret
 from tests.protocol.link_pair import LinkPair
 
@@ -169,20 +169,23 @@ def test_a_late_word_about_less_does_not_take_the_window_back() -> None:
 
 def test_a_receipt_that_is_being_judged_is_not_judged_twice() -> None:
     camera = serving()
-    ask = BringReceipt(session=SESSION, receipt=b"receipt")
+    ask = BringReceipt(session=SESSION, receipt=b"receipt", proof=b"proof")
 
-    assert camera.serve(ask) == (JudgeReceipt(receipt_hash(b"receipt"), b"receipt"),)
+    assert camera.serve(ask) == (
+        JudgeReceipt(receipt_hash(b"receipt"), ReceiptWithProof(signed=b"receipt", proof=b"proof")),
+    )
     assert camera.serve(ask) == ()
 
 
 def test_what_the_gate_decides_after_the_session_is_answered_in_the_next() -> None:
     camera = serving()
-    camera.serve(BringReceipt(session=SESSION, receipt=b"receipt"))
+    camera.serve(BringReceipt(session=SESSION, receipt=b"receipt", proof=b"proof"))
     camera.end()
-    assert camera.on_receipt_judged(receipt_hash(b"receipt"), is_erased=True, reason="erased") == ()
+    named = receipt_hash(b"receipt")
+    assert camera.on_receipt_judged(named, is_erased=True, is_proof_wanted=False, reason="erased") == ()
     camera.begin(b"the next")
 
-    (answer,) = camera.serve(BringReceipt(session=b"the next", receipt=b"receipt"))
+    (answer,) = camera.serve(BringReceipt(session=b"the next", receipt=b"receipt", proof=None))
     assert isinstance(answer, Send)
 
 

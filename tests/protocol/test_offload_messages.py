@@ -42,6 +42,8 @@ from protocol.offload.topics import (
     worker_filters,
     worker_presence_topic,
 )
+from protocol.receipt import ReceiptWithProof
+from tests.protocol.ledgers import bare
 from tests.protocol.offload_pipe import description
 
 TRANSFER, REQUEST = bytes(range(16)), bytes(range(16, 32))
@@ -56,7 +58,11 @@ MESSAGES: tuple[Message, ...] = (
     Cancel(transfer=TRANSFER, epoch=1),
     Checking(transfer=TRANSFER),
     Held(transfer=TRANSFER, reason="the disk is full"),
-    Stored(transfer=TRANSFER, receipts=(b"one", b"two"), held_reason=None),
+    Stored(
+        transfer=TRANSFER,
+        receipts=(*bare(b"one"), ReceiptWithProof(signed=b"two", proof=b"proof")),
+        held_reason=None,
+    ),
     Refused(transfer=TRANSFER, reason="altered", section="spec/02-chain.md, 2.2"),
 )
 

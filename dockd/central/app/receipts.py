@@ -8,7 +8,7 @@ and only then shown to anyone. What was signed and not written is forgotten: nob
 from dataclasses import dataclass, replace
 
 from dockd.central.core.assess import subject_of
-from dockd.central.core.names import ENROLMENT_NAME, POLICY_NAME, file_object, object_in, receipt_name
+from dockd.central.core.names import ENROLMENT_NAME, POLICY_NAME, file_object, object_in
 from dockd.central.core.receipting import Issuer, camera_hold, chain_receipt, files_of, missing_files, recording_receipt
 from dockd.central.errors import ObjectExists, VaultAway
 from dockd.central.ports import (
@@ -21,6 +21,7 @@ from dockd.central.ports import (
     Kept,
     ObjectStore,
     OnEvent,
+    ProofOf,
     ReceiptRow,
     RecordingRow,
     ShiftKey,
@@ -29,9 +30,9 @@ from dockd.central.ports import (
 )
 from protocol.errors import PeerError
 from protocol.keys import EntryKey
-from protocol.layout import key_box_name, media_name
+from protocol.layout import key_box_name, media_name, proof_name, receipt_name
 from protocol.policy import TrustedPolicy, verify_policy
-from protocol.receipt import Receipt, receipt_hash, sign_receipt
+from protocol.receipt import Receipt, ReceiptWithProof, receipt_hash, sign_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,13 @@ class ReceiptMaker:
         policy: TrustedPolicy,
         clock: Clock,
         entropy: Entropy,
+        proof_of: ProofOf,
         on_event: OnEvent,
     ) -> None:
-        """Take what receipts are made from. ``central_key`` is one that the policy names."""
+        """Take what receipts are made from. ``central_key`` is one that the policy names.
+
+        ``proof_of`` is asked only where the policy names a ledger.
+        """
         self._store = store
         self._catalogue = catalogue
         self._vault = vault
@@ -66,6 +71,7 @@ class ReceiptMaker:
         self._issuer = Issuer(central_key, policy.policy)
         self._clock = clock
         self._entropy = entropy
+        self._proof_of = proof_of
         self._on_event = on_event
 
     def complete(self, change: Change, file: FileRow) -> Kept:
@@ -84,10 +90,28 @@ class ReceiptMaker:
 
     def _kept(self, file: FileRow, due: _Due) -> Kept:
         self.publish()
-        if due.held_reason is not None:
-            self._on_event("held", {**_shift_fields(file.key), "file": file.name, "reason": due.held_reason})
         covering = [row for row in self._catalogue.receipts(file.key) if row.recording_id == file.recording_id]
-        return Kept(tuple(row.signed for row in covering), due.held_reason)
+        given = tuple(proved for row in covering if (proved := self._with_proof(row)) is not None)
+        held_reason = due.held_reason if len(given) == len(covering) else self._ledger_hold()
+        if held_reason is not None:
+            self._on_event("held", {**_shift_fields(file.key), "file": file.name, "reason": held_reason})
+        return Kept(given, held_reason)
+
+    def _with_proof(self, row: ReceiptRow) -> ReceiptWithProof | None:
+        """Return a receipt as it may be given out; None where the policy names a ledger that does not show it yet."""
+        if self._policy.policy.ledger is None:
+            return ReceiptWithProof(signed=row.signed, proof=None)
+        proof = self._proof_of(row)
+        if proof is None:
+            return None
+        # Beside the receipt, so that the shift's folder still verifies by itself.
+        self._put_newest(object_in(self._shift(row.key), proof_name(receipt_name(row.receipt_hash))), proof)
+        return ReceiptWithProof(signed=row.signed, proof=proof)
+
+    def _ledger_hold(self) -> str:
+        count = self._policy.policy.witness_threshold
+        words = "" if count == 0 else f" that {count} witness{'' if count == 1 else 'es'} cosigned"
+        return f"the receipt waits for the ledger: it stands in no checkpoint yet{words}"
 
     def publish(self) -> None:
         """Put every receipt of the outbox beside its shift, durable on return."""

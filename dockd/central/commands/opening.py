@@ -87,6 +87,8 @@ def open_keeper(opened: Opened, *, on_event: OnEvent) -> StoringKeeper:
         policy=opened.policy,
         clock=clock,
         entropy=SystemEntropy(),
+        # No ledger is kept yet: under a policy that names one, every receipt waits for it.
+        proof_of=lambda row: None,
         on_event=on_event,
     )
     return StoringKeeper(

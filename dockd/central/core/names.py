@@ -42,11 +42,6 @@ def file_object(shift: ShiftRow, name: str) -> str:
     return object_in(shift, name)
 
 
-def receipt_name(receipt_hash: bytes) -> str:
-    """Return the name of a receipt's file."""
-    return f"{receipt_hash.hex()[:16]}.receipt"
-
-
 def quarantine_object(description: Description, sha256: bytes) -> str:
     """Return the name under which refused bytes are kept: one for each content, so that nothing replaces anything."""
     folder = f"quarantine/{description.camera_id.hex()}/{folder_of(description)}"

@@ -1,8 +1,8 @@
 """The dock's disk as a folder (port `Spool`): spool/<camera_id>/<shift folder>/, plain files as on the card.
 
 A file is complete when `<name>.complete` stands beside it, made durable after the file's own bytes; receipts are kept as
-`<hash>.receipt`, the dock's own notes as `<name>.note`. Names come from the wire, so each is checked against
-`protocol.layout` before it becomes a path.
+`<hash>.receipt`, their ledger proofs as `<hash>.tlog-proof`, the dock's own notes as `<name>.note`. Names come from the
+wire, so each is checked against `protocol.layout` before it becomes a path.
 """
 
 import errno
@@ -13,13 +13,13 @@ from typing import Final
 
 from dockd.station.errors import SpoolFull, SpoolUncertain
 from dockd.station.ports import ShiftPlace, Spool, SpooledFile
-from protocol.layout import parse_file_name, parse_shift_folder
+from protocol.layout import RECEIPT_SUFFIX, parse_file_name, parse_shift_folder, proof_name, receipt_name
+from protocol.receipt import ReceiptWithProof, receipt_hash
+from protocol.units import LEDGER_PROOF_SIZE_BYTES_MAX, RECEIPT_SIZE_BYTES_MAX
 
 _COMPLETE_SUFFIX: Final = ".complete"
-_RECEIPT_SUFFIX: Final = ".receipt"
 _NOTE_SUFFIX: Final = ".note"
 _NOTE_NAME: Final = re.compile(r"[a-z]{1,32}")
-_RECEIPT_NAME_DIGITS: Final = 16
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -112,17 +112,25 @@ class FolderSpool:
             file.seek(offset_bytes)
             return file.read(size_bytes)
 
-    def add_receipt(self, place: ShiftPlace, receipt_hash: bytes, signed: bytes) -> None:
-        """Keep a receipt beside the shift, durable on return; the same one again is fine."""
-        name = receipt_hash.hex()[:_RECEIPT_NAME_DIGITS] + _RECEIPT_SUFFIX
-        path = self._file(place, name, is_checked=False)
+    def add_receipt(self, place: ShiftPlace, brought: ReceiptWithProof) -> None:
+        """Keep a receipt beside the shift, and its proof in place of an earlier one; durable on return."""
+        path = self._receipt(place, brought)
+        proof = _proof_of(path)
+        if brought.proof is not None and _bytes_of(proof) != brought.proof:
+            _write_whole(proof, brought.proof)
         if not path.exists():
-            _write_whole(path, signed)
+            _write_whole(path, brought.signed)
 
-    def receipts(self, place: ShiftPlace) -> tuple[bytes, ...]:
-        """Return the receipts kept for a shift."""
-        folder = self._folder(place)
-        return tuple(path.read_bytes() for path in sorted(folder.glob("*" + _RECEIPT_SUFFIX)))
+    def drop_proof(self, place: ShiftPlace, brought: ReceiptWithProof) -> None:
+        """Keep a receipt's proof no longer; one that has taken its place since stays."""
+        proof = _proof_of(self._receipt(place, brought))
+        if brought.proof is not None and _bytes_of(proof) == brought.proof:
+            proof.unlink(missing_ok=True)
+            _sync_folder(proof.parent)
+
+    def receipts(self, place: ShiftPlace) -> tuple[ReceiptWithProof, ...]:
+        """Return the receipts kept for a shift, each with the proof kept for it."""
+        return tuple(_read_receipt(path) for path in sorted(self._folder(place).glob("*" + RECEIPT_SUFFIX)))
 
     def keep_note(self, place: ShiftPlace, name: str, data: bytes) -> None:
         """Keep a small file of the dock's own beside a shift, in place of an earlier one; durable on return."""
@@ -130,10 +138,7 @@ class FolderSpool:
 
     def note(self, place: ShiftPlace, name: str) -> bytes | None:
         """Return a note; None where there is none."""
-        try:
-            return self._note(place, name).read_bytes()
-        except FileNotFoundError:
-            return None
+        return _bytes_of(self._note(place, name))
 
     def free_bytes(self) -> int:
         """Return the bytes that can still be written."""
@@ -150,6 +155,9 @@ class FolderSpool:
         assert len(place.camera_id) == 16 and parse_shift_folder(place.folder) is not None, place
         return self._root / place.camera_id.hex() / place.folder
 
+    def _receipt(self, place: ShiftPlace, brought: ReceiptWithProof) -> Path:
+        return self._folder(place) / receipt_name(receipt_hash(brought.signed))
+
     def _note(self, place: ShiftPlace, name: str) -> Path:
         assert _NOTE_NAME.fullmatch(name), f"{name!r} is no name of a note"
         return self._folder(place) / (name + _NOTE_SUFFIX)
@@ -160,6 +168,25 @@ class FolderSpool:
 
 
 _: type[Spool] = FolderSpool
+
+
+def _read_receipt(path: Path) -> ReceiptWithProof:
+    signed = _bytes_of(path, RECEIPT_SIZE_BYTES_MAX)
+    assert signed is not None, f"{path.name} went while it was looked at"
+    return ReceiptWithProof(signed=signed, proof=_bytes_of(_proof_of(path), LEDGER_PROOF_SIZE_BYTES_MAX))
+
+
+def _proof_of(receipt: Path) -> Path:
+    return receipt.with_name(proof_name(receipt.name))
+
+
+def _bytes_of(path: Path, size_bytes_max: int = -1) -> bytes | None:
+    """Return a file's bytes, no more than so many: what is longer by a fault of the disk verifies no better whole."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size_bytes_max)
+    except FileNotFoundError:
+        return None
 
 
 def _private(path: str, flags: int) -> int:

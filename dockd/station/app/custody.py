@@ -81,7 +81,10 @@ class Custody:
         say: Say,
         on_complete: Callable[[], None],
     ) -> None:
-        """Take a session that has just opened; ``on_complete`` is called when a file more is complete in the spool."""
+        """Take a session that has just opened.
+
+        ``on_complete`` is called when central has something to be asked: a file more is complete, or a proof is wanted.
+        """
         self._bay, self._opened, self._asking = bay, opened, asking
         self._spool = spool
         self._say_raw, self._on_complete = say, on_complete
@@ -108,6 +111,7 @@ class Custody:
             say=self._say,
             look=self._look,
             on_erased=self._list_soon,
+            on_proof_wanted=on_complete,
         )
 
     @property

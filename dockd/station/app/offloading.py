@@ -68,9 +68,8 @@ class OffloadNews:
         self._code = state.code
 
     def _take_receipt(self, event: ReceiptArrived) -> None:
-        signed = next(
-            (each for each in self._spool.receipts(event.place) if receipt_hash(each) == event.receipt_hash), b""
-        )
+        receipts = (each.signed for each in self._spool.receipts(event.place))
+        signed = next((each for each in receipts if receipt_hash(each) == event.receipt_hash), b"")
         recording = recording_of(signed, self._policy)
         self._say(
             "receipted",

@@ -62,6 +62,7 @@ from protocol.offload.topics import (
     response_tail,
 )
 from protocol.policy import Policy
+from protocol.receipt import ReceiptWithProof
 
 SCAN_EVERY_MS: Final = 30_000
 LOOK_AGAIN_MS: Final = 5_000
@@ -280,14 +281,14 @@ class Uploader:
         self._connection.publish(Publication(block_topic(self._dock, worker), message))
         return True
 
-    def _take_delivery(self, upload: Upload, receipts: tuple[bytes, ...], held_reason: str | None) -> None:
+    def _take_delivery(self, upload: Upload, receipts: tuple[ReceiptWithProof, ...], held_reason: str | None) -> None:
         place, name = upload.work.place, upload.work.description.name
         if not upload.is_stored:
             self._on_event(FileStored(place, name))
         upload.was_stored(self._now_ms(), held_reason)
-        for signed in receipts:
+        for brought in receipts:
             try:
-                kept = self._receipts.keep(upload.work, signed)
+                kept = self._receipts.keep(upload.work, brought)
             except PeerError as error:
                 self._on_event(ReceiptRejected(place, str(error)))
             except OperatingError as error:  # the spool is full: it is asked for again

@@ -1,7 +1,8 @@
 """Whether the spool may drop the media of a shift (invariants I1 and I2). Pure.
 
-Media go only when every recording of the shift, and its chain, has a receipt that holds under the dock's own policy and is
-true of the chain at hand, and the camera has said of each that it erased behind it. Chain, key boxes and receipts stay.
+Media go only when every recording of the shift, and its chain, has a receipt that holds under the dock's own policy, stands
+in the ledger that the policy names, if it names one, and is true of the chain at hand, and the camera has said of each that it
+erased behind it. Chain, key boxes and receipts stay.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,7 +13,8 @@ from protocol.errors import PeerError
 from protocol.keys import camera_id
 from protocol.layout import parse_file_name
 from protocol.policy import Policy
-from protocol.receipt import ChainSubject, Receipt, RecordingSubject, receipt_hash, verify_receipt
+from protocol.receipt import ChainSubject, Receipt, ReceiptWithProof, RecordingSubject, receipt_hash, verify_receipt
+from protocol.receipt_proof import shown_in
 from protocol.verify.chain import ChainReport
 from protocol.verify.shift import receipt_contradiction
 
@@ -47,7 +49,7 @@ def decide(
     camera: bytes,
     report: ChainReport | None,
     files: Iterable[SpooledFile],
-    receipts: Iterable[bytes],
+    receipts: Iterable[ReceiptWithProof],
     erased: Collection[bytes],
     policy: Policy,
 ) -> Free | Keep:
@@ -63,9 +65,9 @@ def decide(
     if report.has_alterations:
         return Keep("the chain has findings: what it does not describe may be missing from the receipts")
     covered: set[bytes | None] = set()
-    for signed in receipts:
-        verified = _verified(signed, report=report, policy=policy)
-        if isinstance(verified, Receipt) and receipt_hash(signed) in erased:
+    for brought in receipts:
+        verified = _verified(brought, report=report, policy=policy)
+        if isinstance(verified, Receipt) and receipt_hash(brought.signed) in erased:
             subject = verified.subject
             covered.add(None if isinstance(subject, ChainSubject) else subject.recording_id)
     wanted: set[bytes | None] = {None, *(view.recording_id for view in report.recordings)}
@@ -82,11 +84,15 @@ def decide(
     return Free(tuple(names))
 
 
-def _verified(signed: bytes, *, report: ChainReport, policy: Policy) -> Receipt | str:
+def _verified(brought: ReceiptWithProof, *, report: ChainReport, policy: Policy) -> Receipt | str:
     try:
-        receipt = verify_receipt(signed, policy)
+        receipt = verify_receipt(brought.signed, policy)
     except PeerError as error:
         return f"it is not central's: {error}"
+    try:
+        shown_in(brought, receipt, policy)
+    except PeerError as error:
+        return f"it is not shown to stand in the ledger: {error}"
     contradiction = receipt_contradiction(receipt, report)
     if contradiction is not None:
         return f"it is not true of the chain: {contradiction}"
