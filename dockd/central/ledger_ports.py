@@ -1,10 +1,12 @@
-"""What the ledger needs from the world, as typed ports: its queue, its tiles, and witnesses (design/ledger.md)."""
+"""What the ledger needs from the world, as typed ports: its queue, its tiles, and witnesses (dockd/design/ledger.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from dockd.central.ports import LeafRow, ReceiptRow
+from protocol.ledger.checkpoint import SignedCheckpoint
+from protocol.ledger.note import NoteSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class LeafQueue(Protocol):
 
 
 class TileStore(Protocol):
-    """The ledger's public files: tiles, bundles and checkpoints, by the paths that the specification gives them.
+    """The ledger's public files: tiles, bundles and checkpoints, by the paths that spec/08-ledger.md, 8.5 gives them.
 
     A name holds all of its bytes or does not exist, whatever crashes. Every call may raise StoreFault (what was there
     stands); a call that writes may raise StoreUncertain (an fsync failed: end the process).
@@ -57,23 +59,23 @@ class TileStore(Protocol):
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes; None where there is none."""
 
-    def names(self, folder: str) -> tuple[str, ...]:
-        """Return the names of the files below a folder, at any depth, sorted."""
+    def has_any(self, folder: str) -> bool:
+        """Say whether there is any file below a folder."""
 
-    def remove(self, names: tuple[str, ...]) -> None:
-        """Remove files; absent ones are fine. Need not be durable: only what nobody needs is removed."""
+    def drop(self, folders: tuple[str, ...]) -> None:
+        """Remove folders with all that is in them; absent ones are fine. Nobody needs them: it need not be durable."""
 
 
 ProveConsistency = Callable[[int], tuple[bytes, ...]]
-"""Gives the proof that the tree of the checkpoint begins with that of so many leaves."""
+"""Gives the proof that the tree of the checkpoint begins with that of so many leaves, which are not more than it has."""
 
 
 class Cosigning(Protocol):
     """Whoever asks the witnesses."""
 
-    def collect(self, checkpoint: bytes, size: int, prove: ProveConsistency) -> bytes:
-        """Return the signature lines that witnesses give for the log's signed checkpoint, as they come: not verified.
+    def collect(self, checkpoint: SignedCheckpoint, prove: ProveConsistency) -> tuple[NoteSignature, ...]:
+        """Return the lines that witnesses answer for a checkpoint that the log signed; they are verified by who gets them.
 
-        Each witness is shown that the tree grew from what it saw last, which is this adapter's to remember or to ask.
-        Blocks for as long as its settings allow. A witness that does not answer, or refuses, has no line: never a fault.
+        Each witness is shown that the tree grew from what it saw last, which is this adapter's to remember or to ask. Blocks
+        no longer than its settings allow. A witness that does not answer, or refuses, has no line: it is never a fault.
         """

@@ -262,6 +262,12 @@ class ReceiptRow:
     signed: bytes
 
 
+ProofOf = Callable[[ReceiptRow], bytes | None]
+"""Gives the ledger's proof for a receipt (spec/04-trust.md, 4.5) against the newest checkpoint that enough witnesses have
+cosigned; None: it stands in none yet. May raise OperatingError: the ledger cannot be asked now.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class LeafRow:
     """A leaf of the ledger: what it is to commit to, and the salt that hides it. ``kind`` and ``about`` name it; each pair

@@ -9,10 +9,10 @@ from sqlalchemy.engine import Connection
 
 from dockd.central.adapters.catalogue_file import CatalogueFile
 from dockd.central.adapters.catalogue_tables import LEAVES, RECEIPTS
+from dockd.central.core.leaves import RECEIPT_KIND
 from dockd.central.ledger_ports import LeafQueue, PlacedLeaf
 from dockd.central.ports import LeafRow, ReceiptRow, ShiftKey
 
-RECEIPT_KIND: Final = "receipt"
 _PLACE: Final = text(
     "UPDATE leaves SET leaf_index = next.leaf_index FROM ("
     "SELECT number, :first - 1 + row_number() OVER (ORDER BY number) AS leaf_index"
