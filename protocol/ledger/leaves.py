@@ -199,7 +199,9 @@ def commitment_of(salt: bytes, opening: bytes) -> bytes:
 
 def make_leaf(opening: AnyOpening, salt: bytes) -> bytes:
     """Return the leaf for an opening under 32 random bytes that are used for no other."""
-    return Leaf(version=1, kind=opening.kind, commitment=commitment_of(salt, opening.encoded())).encoded()
+    encoded = opening.encoded()
+    assert len(encoded) <= OPENING_SIZE_BYTES_MAX, f"opening of {len(encoded)} bytes, which no reader would take"
+    return Leaf(version=1, kind=opening.kind, commitment=commitment_of(salt, encoded)).encoded()
 
 
 def parse_leaf(data: bytes) -> Leaf:
