@@ -267,19 +267,6 @@ ProofOf = Callable[[ReceiptRow], bytes | None]
 cosigned; None: it stands in none yet. May raise OperatingError: the ledger cannot be asked now.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class LeafRow:
-    """A leaf of the ledger: what it is to commit to, and the salt that hides it. ``kind`` and ``about`` name it; each pair
-    is logged once.
-    """
-
-    kind: str
-    about: bytes
-    opening: bytes
-    salt: bytes
-
-
 QuarantineCause = Literal["file", "shift"]
 
 
@@ -298,6 +285,18 @@ class QuarantineRow:
     cause: QuarantineCause
     arrival_count: int
     arrived_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeafRow:
+    """A leaf of the ledger: what it is to commit to, and the salt that hides it. ``kind`` and ``about`` name it; each pair
+    is logged once.
+    """
+
+    kind: str
+    about: bytes
+    opening: bytes
+    salt: bytes
 
 
 @dataclass(frozen=True, slots=True)

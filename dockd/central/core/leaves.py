@@ -82,16 +82,19 @@ def leaf_data(row: LeafRow) -> bytes:
 
 
 def _about(opening: AnyOpening) -> bytes:
-    """Return the hash that names, within its kind, what central logs once."""
+    """Return what names, within its kind, a thing that central logs once."""
     match opening:
-        case ReceiptOpening() | ErasureOpening():
+        case ReceiptOpening():
             return opening.receipt_hash
         case CameraKeyOpening():
             return opening.enrolment_hash
         case PolicyOpening():
             return opening.policy_hash
+        # With the camera: no other may take the place of what it signed by signing it first.
         case ShiftOpening() | AnchorOpening():
-            return opening.head_hash
+            return opening.camera_id + opening.head_hash
+        case ErasureOpening():
+            return opening.camera_id + opening.receipt_hash
         case _:
-            # What people do may happen twice in the same words: each time is a leaf of its own.
+            # What people do may happen twice in the same words, and each time is a leaf of its own.
             raise AssertionError(f"nothing names an opening of kind {opening.kind}")
