@@ -46,6 +46,10 @@ class EvidenceFault(OperatingError):
     """What was asked for is not there, or its bytes are not those that the camera signed."""
 
 
+class LedgerMismatch(OperatingError):
+    """What the ledger signed, its tiles and its queue do not belong together. Nothing is signed until a person has looked."""
+
+
 class StagedGone(OperatingError):
     """A staged file is not where it was said to be, and was not kept either."""
 

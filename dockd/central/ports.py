@@ -290,6 +290,18 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeafRow:
+    """A leaf of the ledger: what it is to commit to, and the salt that hides it. ``kind`` and ``about`` name it; each pair
+    is logged once.
+    """
+
+    kind: str
+    about: bytes
+    opening: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What one transaction writes, all or nothing. ``opened``: recordings whose key box the vault has opened."""
 
@@ -299,6 +311,7 @@ class Change:
     files: tuple[FileRow, ...] = ()
     opened: tuple[RecordingRow, ...] = ()
     receipts: tuple[ReceiptRow, ...] = field(default=())
+    leaves: tuple[LeafRow, ...] = ()
 
 
 class Catalogue(Protocol):
@@ -309,12 +322,12 @@ class Catalogue(Protocol):
     """
 
     def apply(self, change: Change) -> None:
-        """Write all of ``change`` in one transaction, durable on return; a camera that is there already is left as it
-        is.
+        """Write all of ``change`` in one transaction, durable on return; a camera or a leaf that is there already is left
+        as it is.
         """
 
-    def enrol(self, camera: CameraRow) -> None:
-        """Write a camera's enrolment, durable on return, in place of an earlier one."""
+    def enrol(self, camera: CameraRow, leaves: tuple[LeafRow, ...] = ()) -> None:
+        """Write a camera's enrolment with its leaves, durable on return, in place of an earlier one."""
 
     def camera(self, camera_id: bytes) -> CameraRow | None:
         """Return a camera that central has heard of."""

@@ -32,6 +32,8 @@ class ChainReport:
     camera_key: bytes
     """The enrolled camera's; else the one that the shift's opening claims, or nothing where that is withheld."""
     opened: ShiftOpened | None
+    opening_head_hash: bytes | None
+    """The entry that ``opened`` is the body of."""
     head_sequence: int
     head_hash: bytes
     """The last entry in the file that has a place in the chain; whether it stands is ``does_head_stand``."""
@@ -84,6 +86,7 @@ class ChainVerifier:
         self._log = FindingLog(file)
         self._recordings = RecordingReader(log=self._log)
         self._opened: ShiftOpened | None = None
+        self._opening_head_hash: bytes | None = None
         self._standing: Entry | None = None
         self._last: Entry | None = None
         self._held: dict[bytes, _Item] = {}
@@ -122,6 +125,7 @@ class ChainVerifier:
             shift_id=last.head.shift_id,
             camera_key=self._camera_key,
             opened=self._opened,
+            opening_head_hash=self._opening_head_hash,
             head_sequence=last.head.sequence,
             head_hash=last.head_hash,
             does_head_stand=last is self._standing,
@@ -307,6 +311,7 @@ class ChainVerifier:
             self._bodies.append((entry.head.sequence, item.body))
         if entry.head.sequence == 0 and isinstance(item.body, ShiftOpened):
             self._opened = item.body
+            self._opening_head_hash = item.entry.head_hash
         self._recordings.take(entry, item.body)
 
     def _find(self, kind: str, sequence: int | None, text: str, *, offset_bytes: int | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from firmware.adapters.file_store import FileStore
 from firmware.adapters.os_entropy import OsEntropy
 from firmware.app.capture import Capture
+from firmware.app.checkpoints import CheckpointShelf
 from firmware.app.shift_log import ShiftLog
 from firmware.ports import EncodedFrame
 from hw_sim.manual_clock import ManualClock
@@ -53,6 +54,7 @@ class ShiftMaker:
             entropy=entropy,
             device=device,
             policy=policy,
+            checkpoints=CheckpointShelf(store=self._store, policy=policy.policy),
             firmware_version="0.1.0",
         )
         self._capture = Capture(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dockd.central.adapters.catalogue import SCHEMA_VERSION, SqliteCatalogue
+from dockd.central.adapters.catalogue import SqliteCatalogue
+from dockd.central.adapters.catalogue_tables import SCHEMA_VERSION
 from dockd.central.errors import CatalogueFault
 from dockd.central.ports import CameraRow, Change, FileRow, QuarantineRow, ReceiptRow, RecordingRow, ShiftKey, ShiftRow
 
@@ -102,7 +103,7 @@ def test_quarantined_bytes_that_come_again_are_counted(catalogue: SqliteCatalogu
 
 def test_every_commit_is_synced(catalogue: SqliteCatalogue, file: Path) -> None:
     """WAL syncs at commits only with synchronous=FULL (2)."""
-    with catalogue._engine.connect() as connection:
+    with catalogue._file.transaction(is_reading=True) as connection:
         pragmas = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")

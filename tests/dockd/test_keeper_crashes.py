@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from dockd.central.adapters.leaf_queue import SqliteLeafQueue
 from dockd.central.errors import StagedGone
 from dockd.central.ports import Catalogue, Kept, ObjectStore, ShiftKey
 from protocol.receipt import ReceiptWithProof, RecordingSubject, verify_receipt
@@ -110,7 +111,8 @@ def send(central: Central, offer: Offer) -> Kept:
 
 
 def assert_receipts_are_true(central: Central, shift: BuiltShift, agency: Agency, camera: Camera) -> None:
-    """I3: whatever a receipt names can be read back and verifies."""
+    """I3: whatever a receipt names can be read back and verifies; each receipt waits for the ledger, or is in it."""
+    assert SqliteLeafQueue(central.folder / "catalogue.sqlite").receipts_without_leaf(9) == ()
     report = shift.report
     folder = central.objects / f"objects/{camera.camera_id.hex()}/{shift.folder}"
     key = ShiftKey(camera.camera_id, shift.shift_id)

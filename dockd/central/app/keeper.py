@@ -17,6 +17,7 @@ from dockd.central.app.judging import FileJudge, Judged, key_of, parsed_name
 from dockd.central.app.quarantine import Quarantine
 from dockd.central.app.receipts import ReceiptMaker
 from dockd.central.core.assess import Assessment, recording_rows
+from dockd.central.core.leaves import chain_openings
 from dockd.central.core.names import described_object, folder_of
 from dockd.central.errors import StagedGone
 from dockd.central.ports import (
@@ -32,6 +33,7 @@ from dockd.central.ports import (
     OnEvent,
     ShiftRow,
 )
+from protocol.ledger.leaves import AnyOpening
 from protocol.offload.messages import Description
 
 
@@ -164,6 +166,7 @@ class StoringKeeper:
             stored_at_ms=now_ms,
         )
         change = Change(files=(row,))
+        openings: tuple[AnyOpening, ...] = ()
         if judged.report is not None:
             shift = ShiftRow(
                 key=key,
@@ -180,8 +183,9 @@ class StoringKeeper:
                 recordings=recording_rows(judged.report, key),
                 files=(row,),
             )
+            openings = chain_openings(description.camera_id, judged.report)
             self._chains.remember(key, judged.report)
-        return row, self._receipts.complete(change, row)
+        return row, self._receipts.complete(change, row, openings)
 
 
 def _is_equal(left: Iterator[memoryview], right: Iterator[memoryview]) -> bool:

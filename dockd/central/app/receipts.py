@@ -8,6 +8,7 @@ and only then shown to anyone. What was signed and not written is forgotten: nob
 from dataclasses import dataclass, replace
 
 from dockd.central.core.assess import subject_of
+from dockd.central.core.leaves import leaf_row, receipt_opening
 from dockd.central.core.names import ENROLMENT_NAME, POLICY_NAME, file_object, object_in
 from dockd.central.core.receipting import Issuer, camera_hold, chain_receipt, files_of, missing_files, recording_receipt
 from dockd.central.errors import ObjectExists, VaultAway
@@ -19,6 +20,7 @@ from dockd.central.ports import (
     EventFields,
     FileRow,
     Kept,
+    LeafRow,
     ObjectStore,
     OnEvent,
     ProofOf,
@@ -31,8 +33,10 @@ from dockd.central.ports import (
 from protocol.errors import PeerError
 from protocol.keys import EntryKey
 from protocol.layout import key_box_name, media_name, proof_name, receipt_name
+from protocol.ledger.leaves import AnyOpening
 from protocol.policy import TrustedPolicy, verify_policy
 from protocol.receipt import Receipt, ReceiptWithProof, receipt_hash, sign_receipt
+from protocol.units import LEAF_SALT_SIZE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +78,28 @@ class ReceiptMaker:
         self._proof_of = proof_of
         self._on_event = on_event
 
-    def complete(self, change: Change, file: FileRow) -> Kept:
-        """Write ``change``, which stores ``file``, and in the same transaction the receipts that become due with it."""
+    def complete(self, change: Change, file: FileRow, openings: tuple[AnyOpening, ...] = ()) -> Kept:
+        """Write ``change``, which stores ``file``, and in the same transaction the receipts that become due with it, and
+        leaves for the ledger: ``openings``, and the receipts.
+        """
         shift = change.shift or self._shift(file.key)
         due = self._due(shift, file, stored={file.name})
-        self._apply(replace(change, opened=due.opened, receipts=due.receipts))
+        leaves = self._leaves(openings, due.receipts)
+        self._apply(replace(change, opened=due.opened, receipts=due.receipts, leaves=leaves))
         return self._kept(file, due)
 
     def answer(self, file: FileRow) -> Kept:
         """Return what covers a stored file, made now if it can be made now."""
         due = self._due(self._shift(file.key), file, stored=set())
         if due.receipts:
-            self._apply(Change(opened=due.opened, receipts=due.receipts))
+            leaves = self._leaves((), due.receipts)
+            self._apply(Change(opened=due.opened, receipts=due.receipts, leaves=leaves))
         return self._kept(file, due)
+
+    def _leaves(self, openings: tuple[AnyOpening, ...], receipts: tuple[ReceiptRow, ...]) -> tuple[LeafRow, ...]:
+        """Return the leaves for openings and receipts, also where no ledger is kept yet: one that is begun later has them."""
+        every = (*openings, *map(receipt_opening, receipts))
+        return tuple(leaf_row(opening, self._entropy.take(LEAF_SALT_SIZE_BYTES)) for opening in every)
 
     def _kept(self, file: FileRow, due: _Due) -> Kept:
         self.publish()
