@@ -24,10 +24,10 @@ _KINDS_OF_CLASS: Final[dict[FindingClass, tuple[str, ...]]] = {
     "gap": ("frames-dropped", "resumed-unclean", "recording-interrupted"),
     "issuer": (
         "root-unconfirmed", "root-mismatch", "policy-missing", "policy-invalid", "enrolment-missing", "enrolment-invalid",
-        "camera-revoked", "receipt-invalid",
+        "camera-revoked", "receipt-invalid", "proof-invalid",
     ),
     "cut": ("body-withheld", "part-withheld"),
-    "note": ("kind-unknown", "pre-event-short", "receipt-missing", "shift-before-absent", "policy-of-shift-unknown"),
+    "note": ("kind-unknown", "pre-event-short", "receipt-missing", "receipt-unlogged", "shift-before-absent", "policy-of-shift-unknown"),
 }  # fmt: skip
 CLASS_OF_KIND: Final[dict[str, FindingClass]] = {
     kind: group for group, kinds in _KINDS_OF_CLASS.items() for kind in kinds

@@ -7,8 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from protocol.entries import EntryPlace
 from protocol.keybox import key_box_hash
-from protocol.layout import CHAIN_NAME, key_box_name, media_name, parse_file_name, parse_shift_folder
-from protocol.units import KEY_BOX_SIZE_BYTES_MAX, RECEIPT_SIZE_BYTES_MAX, RECEIPTS_PER_SHIFT_MAX
+from protocol.layout import (
+    CHAIN_NAME,
+    RECEIPT_SUFFIX,
+    key_box_name,
+    media_name,
+    parse_file_name,
+    parse_shift_folder,
+    proof_name,
+)
+from protocol.receipt import ReceiptWithProof
+from protocol.units import (
+    KEY_BOX_SIZE_BYTES_MAX,
+    LEDGER_PROOF_SIZE_BYTES_MAX,
+    RECEIPT_SIZE_BYTES_MAX,
+    RECEIPTS_PER_SHIFT_MAX,
+)
 from protocol.verdict import Finding, Place
 from protocol.verify.chain import ChainReport, ChainVerifier
 from protocol.verify.findings import FindingLog
@@ -39,11 +53,11 @@ def read_shift(
     about_folder = FindingLog(_path(folder, "*"))
     for finding in (*_folder_findings(folder, report), *_file_findings(folder, names, report, read)):
         about_folder.add(finding)
-    receipt_names = [name for name in names if name.endswith(".receipt")]
+    receipt_names = [name for name in names if name.endswith(RECEIPT_SUFFIX)]
     if len(receipt_names) > RECEIPTS_PER_SHIFT_MAX:
         text = f"{len(receipt_names)} receipts, of which the first {RECEIPTS_PER_SHIFT_MAX} were read: no shift has so many"
         about_folder.add(_finding("file-unknown", folder, "*", text))
-    receipts = tuple(_small(read(name), RECEIPT_SIZE_BYTES_MAX) for name in receipt_names[:RECEIPTS_PER_SHIFT_MAX])
+    receipts = tuple(_receipt(name, present, read) for name in receipt_names[:RECEIPTS_PER_SHIFT_MAX])
     return ShiftEvidence(report, (*findings, *about_folder.findings()), receipts, trust), ()
 
 
@@ -72,6 +86,16 @@ def _small(pieces: Iterator[bytes], size_bytes_max: int) -> bytes:
         if len(data) > size_bytes_max:
             break
     return bytes(data)
+
+
+def _receipt(name: str, present: frozenset[str], read: ReadFile) -> ReceiptWithProof:
+    """Return a receipt with the proof beside it; what is too large for either stands as no bytes, which are neither."""
+    signed, proof_file = _small(read(name), RECEIPT_SIZE_BYTES_MAX), proof_name(name)
+    proof = _small(read(proof_file), LEDGER_PROOF_SIZE_BYTES_MAX) if proof_file in present else None
+    return ReceiptWithProof(
+        signed=b"" if len(signed) > RECEIPT_SIZE_BYTES_MAX else signed,
+        proof=b"" if proof is not None and len(proof) > LEDGER_PROOF_SIZE_BYTES_MAX else proof,
+    )
 
 
 def _folder_findings(folder: str, report: ChainReport) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from protocol.errors import PeerError
 from protocol.keys import camera_id
 from protocol.policy import Policy, TrustedPolicy, verify_enrolment, verify_policy
-from protocol.receipt import ChainSubject, Receipt, RecordingSubject, verify_receipt
+from protocol.receipt import ChainSubject, Receipt, ReceiptWithProof, RecordingSubject, verify_receipt
+from protocol.receipt_proof import shown_in, tree_size_of
 from protocol.verdict import Finding, Place, RecordingVerdict, Verdict, VerdictWord, verdict_word
 from protocol.verify.chain import ChainReport
 from protocol.verify.findings import FindingLog
@@ -28,11 +29,11 @@ class TrustReport:
 
 @dataclass(frozen=True, slots=True)
 class ShiftEvidence:
-    """One shift as far as it was read: its chain's report, what its media files showed, and its receipts."""
+    """One shift as far as it was read: its chain's report, what its media files showed, and its receipts with their proofs."""
 
     report: ChainReport
     findings: tuple[Finding, ...]
-    receipts: tuple[bytes, ...]
+    receipts: tuple[ReceiptWithProof, ...]
     trust: TrustReport
 
 
@@ -191,9 +192,9 @@ def _receipts_of(shift: ShiftEvidence) -> _Receipts:
     place = Place(shift_id=report.shift_id.hex())
     log = FindingLog("*")
     if trust.policy is not None:
-        for signed in dict.fromkeys(shift.receipts):
+        for brought in _newest_of_each(shift.receipts):
             try:
-                receipt = verify_receipt(signed, trust.policy.policy)
+                receipt = verify_receipt(brought.signed, trust.policy.policy)
             except PeerError as error:
                 log.add(Finding(kind="receipt-invalid", place=place, text=str(error)))
                 continue
@@ -201,6 +202,10 @@ def _receipts_of(shift: ShiftEvidence) -> _Receipts:
             if contradiction is not None:
                 text = f"a receipt is not true of this chain: {contradiction}"
                 log.add(Finding(kind="receipt-contradicts", place=place, text=text))
+                continue
+            unlogged = _ledger_finding(brought, receipt, trust.policy.policy)
+            if unlogged is not None:
+                log.add(unlogged)
                 continue
             good_count += 1
             if isinstance(receipt.subject, RecordingSubject):
@@ -217,6 +222,33 @@ def _receipts_of(shift: ShiftEvidence) -> _Receipts:
     is_mismatched = any(finding.kind == "root-mismatch" for finding in trust.findings)
     has_anchor = good_count > 0 and report.does_head_stand and not is_mismatched
     return _Receipts(frozenset(receipted), has_anchor, good_count, log.findings())
+
+
+def _newest_of_each(receipts: Sequence[ReceiptWithProof]) -> Iterator[ReceiptWithProof]:
+    """Give each receipt once, however many copies of it are at hand: with the proof of the largest tree."""
+    newest: dict[bytes, ReceiptWithProof] = {}
+    for brought in receipts:
+        known = newest.setdefault(brought.signed, brought)
+        if tree_size_of(brought) > tree_size_of(known):
+            newest[brought.signed] = brought
+    yield from newest.values()
+
+
+def _ledger_finding(brought: ReceiptWithProof, receipt: Receipt, policy: Policy) -> Finding | None:
+    """Say why a receipt does not stand in the ledger that the policy names; None when it does, or none is named."""
+    subject = receipt.subject
+    recording_id = subject.recording_id.hex() if isinstance(subject, RecordingSubject) else None
+    place = Place(shift_id=receipt.shift_id.hex(), recording_id=recording_id)
+    try:
+        shown_in(brought, receipt, policy)
+    except PeerError as error:
+        if brought.proof is None:
+            text = "the policy names a ledger, and no proof is at hand that this receipt stands in it: it counts for nothing"
+            return Finding(kind="receipt-unlogged", place=place, text=text)
+        return Finding(
+            kind="proof-invalid", place=place, text=f"the ledger's proof of a receipt does not hold: {error}"
+        )
+    return None
 
 
 def _recording_verdict(report: ChainReport, view: RecordingView, receipts: _Receipts) -> RecordingVerdict:

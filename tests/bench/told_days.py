@@ -12,6 +12,7 @@ from protocol.receipt import receipt_hash
 from protocol.verify.shift import ShiftEvidence, TrustReport, recording_subject
 from tests.bench.day_chain import UNIX_MS, DayChain
 from tests.builders import make_agency, make_camera, make_receipt, secret
+from tests.protocol.ledgers import bare
 
 AGENCY = make_agency()
 CAMERA = make_camera(AGENCY)
@@ -54,7 +55,7 @@ class ToldDay:
     rows: tuple[RecordingRow, ...] = ()
 
     def shifts(self) -> tuple[ShiftEvidence, ...]:
-        first = ShiftEvidence(self.chain.report, (), self.receipts, TRUST)
+        first = ShiftEvidence(self.chain.report, (), bare(*self.receipts), TRUST)
         return (first,) if self.next_shift is None else (first, ShiftEvidence(self.next_shift.report, (), (), TRUST))
 
     def report(self, **changes: Any) -> Report:

@@ -12,11 +12,12 @@ from protocol.canonical import digest
 from protocol.chain import Entry, parse_body
 from protocol.entries import EntryPlace, Part, ShiftClosed
 from protocol.keybox import make_key_box
-from protocol.layout import media_name
+from protocol.layout import RECEIPT_SUFFIX, media_name, proof_name
 from protocol.policy import Root, sign_policy
 from protocol.units import BODY_SALT_SIZE_BYTES
 from protocol.verdict import VerdictWord
 from tests.protocol.folders import Folder, folder_of, name_of, report_of
+from tests.protocol.ledgers import Ledger
 from tests.protocol.shifts import (
     Device,
     KeyBoxOf,
@@ -33,7 +34,7 @@ from tests.protocol.shifts import (
     spliced,
     withheld,
 )
-from tests.protocol.trust import AGENCY, POLICY_HASH, make_agency
+from tests.protocol.trust import AGENCY, POLICY_HASH, Agency, make_agency
 from tests.protocol.vector_file import VECTORS
 
 KEY_BOXES = VECTORS / "inputs" / "key-boxes.txt"
@@ -217,6 +218,31 @@ def contradicting_receipt() -> bytes:
 
 def foreign_receipt() -> bytes:
     return make_agency("other").receipts(report_of(tell()), tell().device)[0]
+
+
+def ledger_agency() -> Agency:
+    """Return the agency under a policy that names a ledger and asks for both of its witnesses."""
+    ledger = Ledger()
+    witness_keys = tuple(witness.public_key for witness in ledger.witnesses)
+    return make_agency(ledger=ledger.identity, witness_keys=witness_keys, witness_threshold=2)
+
+
+def logged(*, witness_count: int = 2, with_first: bool = True) -> dict[str, Folder]:
+    """Return the main shift of an agency with a ledger: each receipt with its proof, but for that of the first recording."""
+    agency = ledger_agency()
+    shift = tell(policy_hash=digest("sealcam/1 policy", agency.policy.encoded()))
+    folder = folder_of(shift, agency=agency)
+    receipts = {name: data for name, data in folder.items() if name.endswith(RECEIPT_SUFFIX)}
+    ledger = Ledger()
+    for signed in receipts.values():
+        ledger.add(signed, agency.policy)
+    folder |= {proof_name(name): ledger.proof(signed) for name, signed in receipts.items()}
+    first = next(iter(receipts))
+    del folder[proof_name(first)]
+    if with_first:
+        witnesses = ledger.witnesses[:witness_count]
+        folder[proof_name(first)] = ledger.proof(receipts[first], witnesses=witnesses)
+    return one(folder, shift)
 
 
 def withheld_but(*kept: int) -> dict[str, Folder]:

@@ -12,6 +12,7 @@ from tests.protocol.vector_recipes import (
     Recipe,
     first_media,
     foreign_receipt,
+    logged,
     one,
     said,
     signed_by_too_few,
@@ -83,6 +84,14 @@ def _in_order() -> Iterator[Recipe]:
         "receipt-missing",
         "Authentic, and nothing shows that it was anchored.",
         without_file("00.receipt", "01.receipt", "02.receipt"),
+    )
+    yield Recipe("receipts-logged", WHOLE, "none", "The policy names a ledger, and all receipts stand in it.", logged())
+    yield Recipe(
+        "receipt-unlogged",
+        WHOLE,
+        "receipt-unlogged",
+        "The policy names a ledger, and a receipt has no proof that it stands in it: it counts for nothing.",
+        logged(with_first=False),
     )
     yield Recipe(
         "policy-of-shift-unknown",
@@ -234,4 +243,11 @@ def _issuer() -> Iterator[Recipe]:
         "receipt-invalid",
         "A receipt by another agency's central.",
         with_file("x.receipt", foreign_receipt()),
+    )
+    yield Recipe(
+        "proof-invalid",
+        ISSUER,
+        "proof-invalid",
+        "A receipt in a checkpoint that one witness cosigned, where the policy asks for two.",
+        logged(witness_count=1),
     )

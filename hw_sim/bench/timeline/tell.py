@@ -150,7 +150,7 @@ def _day(films: Sequence[Film], lives: Sequence[Life]) -> Iterator[Band]:
 
 def _good_receipts(shifts: Sequence[ShiftEvidence]) -> Iterator[tuple[bytes, Receipt]]:
     for shift in shifts:
-        for signed in shift.receipts:
+        for signed in (brought.signed for brought in shift.receipts):
             if shift.trust.policy is not None:
                 try:
                     yield receipt_hash(signed), verify_receipt(signed, shift.trust.policy.policy)

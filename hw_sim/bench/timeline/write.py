@@ -17,8 +17,9 @@ from hw_sim.bench.timeline.pictures import pictures_of
 from hw_sim.bench.timeline.recording import Reel, data_uri
 from hw_sim.bench.timeline.tell import timeline_of
 from hw_sim.bench.world import World
-from protocol.layout import CHAIN_NAME
+from protocol.layout import CHAIN_NAME, RECEIPT_SUFFIX, proof_name
 from protocol.policy import TrustedPolicy
+from protocol.receipt import ReceiptWithProof
 from protocol.verify.chain import ChainReport, verify_chain
 from protocol.verify.shift import ShiftEvidence, TrustReport
 
@@ -52,18 +53,25 @@ def shifts_below(folders: tuple[Path, ...], policy: TrustedPolicy) -> tuple[Shif
     """Return every shift of which a chain is found, once, with all receipts for it, in order."""
     trust = TrustReport(policy, None, is_root_confirmed=True, findings=())
     reports: dict[bytes, ChainReport] = {}
-    receipts: dict[bytes, dict[bytes, None]] = {}
+    receipts: dict[bytes, dict[ReceiptWithProof, None]] = {}
     for folder in folders:
         for path in sorted(folder.rglob(CHAIN_NAME)):
             report = verify_chain(path.read_bytes())
             if report is not None:
                 reports.setdefault(report.shift_id, report)
                 found = receipts.setdefault(report.shift_id, {})
-                found |= dict.fromkeys(file.read_bytes() for file in sorted(path.parent.glob("*.receipt")))
+                found |= dict.fromkeys(
+                    ReceiptWithProof(signed=file.read_bytes(), proof=_bytes_of(path.with_name(proof_name(file.name))))
+                    for file in sorted(path.parent.glob(f"*{RECEIPT_SUFFIX}"))
+                )
     shifts = (ShiftEvidence(report, (), tuple(receipts[key]), trust) for key, report in reports.items())
     return tuple(
         sorted(shifts, key=lambda shift: 0 if shift.report.opened is None else shift.report.opened.shift_number)
     )
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def read_events(path: Path) -> tuple[Mapping[str, Any], ...]:
