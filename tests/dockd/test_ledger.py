@@ -189,6 +189,23 @@ def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert again.sequencer.signed.checkpoint.root == plain_root(data_of(leaves(0, 600)))
 
 
+def test_an_older_copy_of_the_files_grows_into_the_same_tree_again(tmp_path: Path) -> None:
+    desk = desk_in_memory(tmp_path, threshold=2)
+    desk.queue.put(leaves(0, 300))
+    desk.drain()
+    older = dict(desk.store.files)  # type: ignore[attr-defined]
+    desk.queue.put(leaves(300, 700))
+    desk.drain()
+    desk.queue.put(leaves(700, 710))
+
+    again = Desk(CrashTileStore(older), desk.queue, witnesses=desk.witnesses, threshold=2)
+    again.drain()
+
+    assert again.reader.root(700, again.size) == desk.sequencer.signed.checkpoint.root
+    assert again.shown(705) is not None
+    assert desk.witnesses.refusals == []
+
+
 # What does not fit: found when the ledger is opened, and never repaired.
 
 
