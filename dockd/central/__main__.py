@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from dockd.central.commands.ledger_arguments import add_ledger, add_ledger_options, ledger_of
 from dockd.central.commands.policy_arguments import add_policy
 from dockd.central.errors import EvidenceFault, ObjectMissing
 from dockd.shared.errors import DockdError, OperatingError
@@ -23,6 +24,7 @@ _EXAMPLES: Final = """examples:
   sealcam-central policy new agency --out next.policy --revoke-camera 0011…32 hex digits…
   sealcam-central vault  --config agency/vault/vault.toml
   sealcam-central ingest --config agency/central/central.toml --events
+  sealcam-central ledger --config agency/central/central.toml --events
   sealcam-central list   --config agency/central/central.toml
   sealcam-central show 3f9a --config agency/central/central.toml
   sealcam-central play 3f9a --config agency/central/central.toml --out 3f9a.mp4 --reason "case 12-345, review"
@@ -80,6 +82,8 @@ def _add_services(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     _add_config(vault, name="vault.toml")
     vault.set_defaults(run=_vault)
 
+    add_ledger(commands)
+
     check = commands.add_parser(
         "check",
         help="say whether all that the settings name can be used; a running ingest loses its broker for a second",
@@ -122,6 +126,7 @@ def _add_provisioning(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     )
     provision.add_argument("--broker-host", default="localhost", help="the broker's name (localhost)")
     provision.add_argument("--broker-port", type=int, default=BROKER_PORT, help=f"({BROKER_PORT})")
+    add_ledger_options(provision)
     provision.set_defaults(run=_provision)
 
     enrol = commands.add_parser("enrol", help="enrol one more camera")
@@ -200,6 +205,7 @@ def _provision(options: argparse.Namespace) -> int:
         docks=tuple(options.dock or ("dock-a",)),
         broker_host=options.broker_host,
         broker_port=options.broker_port,
+        ledger=ledger_of(options),
     )
     for serial in options.camera:
         enrol_camera(options.folder, serial=serial, entropy=entropy, now_ms=clock.unix_ms())

@@ -47,8 +47,26 @@ class IngestSettings(SettingsModel):
     free_bytes_min: Annotated[int, Field(ge=0)] = 1 << 30
 
 
+class LedgerSettings(SettingsModel):
+    """Where the ledger is kept. Its name, its keys and how many witnesses it needs stand in the policy."""
+
+    folder: Path = Field(description="the folder of the ledger's public files: tiles and checkpoints")
+    key_file: Path = Field(description="the private key that signs checkpoints, which only `ledger` reads")
+    poll_ms: Annotated[int, Field(ge=10, le=10_000)] = 50
+
+
+class WitnessSettings(SettingsModel):
+    """A witness that the ledger's checkpoints are shown to; whether its word counts, the policy says."""
+
+    key: Annotated[
+        str,
+        Field(min_length=1, max_length=400, description="the witness's verifier key: name+id+key, as it published it"),
+    ]
+    url: Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$", description="the prefix of its add-checkpoint")]
+
+
 class CentralSettings(SettingsModel):
-    """`central.toml`: what ingest and the commands about recordings read."""
+    """`central.toml`: what ingest, the ledger and the commands about recordings read."""
 
     policy_file: Path = Field(description="the agency's signed policy")
     root_fingerprint: Annotated[
@@ -60,6 +78,8 @@ class CentralSettings(SettingsModel):
     vault: VaultLinkSettings
     broker: BrokerSettings
     ingest: IngestSettings = IngestSettings()
+    ledger: LedgerSettings | None = None
+    witness: Annotated[tuple[WitnessSettings, ...], Field(max_length=64)] = ()
 
 
 class VaultSettings(SettingsModel):

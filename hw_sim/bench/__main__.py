@@ -27,6 +27,7 @@ from hw_sim.bench.options import (
     FAULTS,
     MOSQUITTO,
     PART_FAULTS,
+    SILENCE_S_MAX,
     RunOptions,
     broker_choice,
     frame_rate_mhz,
@@ -163,6 +164,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--audit", action="store_true", help="keep stream and drawn secrets below DIR/audit, for scripts/search_card"
     )
+    run.add_argument(
+        "--silence-s-max",
+        type=float,
+        default=SILENCE_S_MAX,
+        metavar="S",
+        help="how long a fault of the camera may keep the picture away (5); more on a machine that does other work",
+    )
     again = commands.add_parser(
         "resume", help="start an earlier run's programs again, and wait until everything has arrived"
     )
@@ -201,6 +209,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         height_px=options.size[1],
         frame_rate_mhz=options.fps,
         fault=options.fault,
+        silence_s_max=options.silence_s_max,
         patience_s=options.patience_s or (20.0 if options.fault in PART_FAULTS else 60.0 + options.seconds),
         card_folder=None if options.card is None else options.card.resolve(),
         spool_folder=None if options.spool is None else options.spool.resolve(),

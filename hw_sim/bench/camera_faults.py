@@ -16,7 +16,6 @@ from hw_sim.bench.world import World
 from hw_sim.libcamera_sim.faults import FaultKind
 from protocol.verdict import Verdict
 
-SILENCE_S_MAX: Final = 5.0
 """How long a camera that records may be without a picture, whatever becomes of sensor, libcamera, picamera2 or process."""
 PLAY_OUT_S_MAX: Final = 15.0
 """After that the officer's day goes on, and the evidence tells how long the camera was silent."""
@@ -90,7 +89,7 @@ def break_camera(world: World, fault: CameraFault, board: Board) -> None:
 
 
 def what_did_not_hold(
-    fault: CameraFault, *, verdict: Verdict, recorded: Sequence[Recorded], silence_s: float | None
+    fault: CameraFault, *, verdict: Verdict, recorded: Sequence[Recorded], silence_s: float | None, silence_s_max: float
 ) -> tuple[str, ...]:
     """Return in words what the fault cost beyond what it may."""
     problems = []
@@ -101,8 +100,8 @@ def what_did_not_hold(
     named = {finding.place.recording_id for finding in verdict.findings if finding.finding_class == "gap"}
     if not fault.is_lossless and broken not in named:
         problems.append(f"no finding names a gap in recording {broken}, during which {fault.words}")
-    if silence_s is not None and silence_s > SILENCE_S_MAX:
-        problems.append(f"the camera was without a picture for {silence_s} s, at most {SILENCE_S_MAX:g} s expected")
+    if silence_s is not None and silence_s > silence_s_max:
+        problems.append(f"the camera was without a picture for {silence_s} s, at most {silence_s_max:g} s expected")
     if not goes_on(recorded):
         problems.append("a recording goes on from another than the one before it")
     return tuple(problems)

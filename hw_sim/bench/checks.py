@@ -61,7 +61,7 @@ def examine(
     camera_fault = None if options.camera_fault is None else CAMERA_FAULTS[options.camera_fault]
     verdict = verdict_of(world, looked)
     silence = silence_s(recorded, frame_rate_mhz=world.frame_rate_mhz)
-    looked.problems += _complaints(verdict, camera_fault, recorded, silence)
+    looked.problems += _complaints(verdict, camera_fault, recorded, silence, options.silence_s_max)
     is_erased_after_receipt = _look_at_erasure(world, recorded, shifts, looked)
     rows = tuple(_row(world, item, looked, board) for item in recorded)
     is_counted = all(item.frames_captured is not None for item in recorded)
@@ -108,13 +108,19 @@ def verdict_of(world: World, looked: Looked) -> Verdict | None:
 
 
 def _complaints(
-    verdict: Verdict | None, fault: CameraFault | None, recorded: Sequence[Recorded], silence: float | None
+    verdict: Verdict | None,
+    fault: CameraFault | None,
+    recorded: Sequence[Recorded],
+    silence: float | None,
+    silence_s_max: float,
 ) -> tuple[str, ...]:
     """Return what the verdict should not say, or should and does not."""
     if verdict is None:
         return ()
     if fault is not None:
-        return what_did_not_hold(fault, verdict=verdict, recorded=recorded, silence_s=silence)
+        return what_did_not_hold(
+            fault, verdict=verdict, recorded=recorded, silence_s=silence, silence_s_max=silence_s_max
+        )
     if verdict.verdict != "authentic":
         is_slow = any(finding.kind == "frames-dropped" for finding in verdict.findings)
         hint = "; this machine was too busy for the sensor's frames, a smaller --size or --fps helps" if is_slow else ""

@@ -15,6 +15,8 @@ CameraFaultName = Literal[
 ]  # fmt: skip
 """Faults of the camera while it records: it must get over them by itself."""
 Fault = PartFault | CameraFaultName
+SILENCE_S_MAX: Final = 5.0
+"""How long a camera that fails while it records may be without a picture."""
 MOSQUITTO: Final = "mosquitto"
 EMBEDDED: Final = "embedded"
 BROKER_PORT_DEFAULT: Final = 8883
@@ -37,6 +39,7 @@ class RunOptions(BaseModel):
     frame_rate_mhz: int
     fault: Fault | None
     patience_s: Annotated[float, Field(gt=0)]
+    silence_s_max: Annotated[float, Field(gt=0)] = SILENCE_S_MAX
     card_folder: Path | None = None
     spool_folder: Path | None = None
     has_audit: bool = False

@@ -9,6 +9,7 @@ from pathlib import Path
 from dockd.central.adapters.settings_file import read_policy
 from dockd.central.commands.opening import open_central, open_keeper
 from dockd.central.commands.provision import EnrolledCamera, enrol_camera, provision_agency
+from dockd.central.core.ledger_plan import NewLedger
 from dockd.central.ports import Kept
 from firmware.adapters.device_key_file import load_device_key
 from protocol.keybox import SealingKey
@@ -54,11 +55,15 @@ class Provisioned:
         return kept
 
 
-def provision(folder: Path, *, name: str = "provision", broker_port: int = 8883) -> Provisioned:
+def provision(
+    folder: Path, *, name: str = "provision", broker_port: int = 8883, ledger: NewLedger | None = None
+) -> Provisioned:
     entropy = SeededEntropy(name)
     # TLS asks the real clock whether a certificate is valid yet.
     now_ms = time.time_ns() // 1_000_000
-    provision_agency(folder, agency="City of Example", entropy=entropy, now_ms=now_ms, broker_port=broker_port)
+    provision_agency(
+        folder, agency="City of Example", entropy=entropy, now_ms=now_ms, broker_port=broker_port, ledger=ledger
+    )
     enrolled = enrol_camera(folder, serial="CAM-1", entropy=entropy, now_ms=now_ms)
     return Provisioned(folder, agency_of(folder), camera_of(enrolled))
 

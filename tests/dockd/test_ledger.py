@@ -1,4 +1,4 @@
-"""The ledger grows by batches, proves what it holds, publishes what witnesses have seen, and stops at what does not fit."""
+"""The ledger grows by batches, proves what it holds, and stops at what does not fit."""
 
 from pathlib import Path
 
@@ -11,20 +11,16 @@ from dockd.central.errors import LedgerMismatch
 from dockd.central.ports import LeafRow
 from hw_sim.crash_tile_store import CrashTileStore
 from protocol.errors import LedgerRefused
-from protocol.ledger.checkpoint import parse_signed_checkpoint
 from protocol.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash, verify_consistency
 from protocol.ledger.tiles import TILE_LEVEL_MAX, tiles_of
 from tests.dockd.ledgers import (
-    WITNESS_KEYS,
     Changed,
     Desk,
-    Witnesses,
     data_of,
     desk_in_memory,
     leaves,
     new_queue,
     receipt,
-    trust,
     verified,
 )
 
@@ -189,6 +185,23 @@ def test_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert again.sequencer.signed.checkpoint.root == plain_root(data_of(leaves(0, 600)))
 
 
+def test_an_older_copy_of_the_files_grows_into_the_same_tree_again(tmp_path: Path) -> None:
+    desk = desk_in_memory(tmp_path, threshold=2)
+    desk.queue.put(leaves(0, 300))
+    desk.drain()
+    older = dict(desk.store.files)  # type: ignore[attr-defined]
+    desk.queue.put(leaves(300, 700))
+    desk.drain()
+    desk.queue.put(leaves(700, 710))
+
+    again = Desk(CrashTileStore(older), desk.queue, witnesses=desk.witnesses, threshold=2)
+    again.drain()
+
+    assert again.reader.root(700, again.size) == desk.sequencer.signed.checkpoint.root
+    assert again.shown(705) is not None
+    assert desk.witnesses.refusals == []
+
+
 # What does not fit: found when the ledger is opened, and never repaired.
 
 
@@ -288,103 +301,3 @@ def test_a_damaged_tile_is_never_given_out_as_a_proof(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerMismatch, match="inclusion"):
         desk.proof_of(receipt(9))
-
-
-# Publishing.
-
-
-def test_without_enough_witnesses_nothing_is_published_and_the_alarm_says_how_many(tmp_path: Path) -> None:
-    desk = desk_in_memory(tmp_path, threshold=2)
-    desk.witnesses.away = {key.public_key for key in WITNESS_KEYS[1:]}
-    desk.queue.put(leaves(0, 5))
-    desk.turn()
-
-    assert desk.proof_of(receipt(1)) is None
-    assert desk.events[-1] == ("unwitnessed", {"size": 5, "cosignatures": 1, "threshold": 2})
-
-
-def test_a_published_checkpoint_carries_the_cosignatures(tmp_path: Path) -> None:
-    desk = desk_in_memory(tmp_path, threshold=2)
-    desk.witnesses.away = {WITNESS_KEYS[0].public_key}
-    desk.queue.put(leaves(0, 5))
-    desk.turn()
-
-    shown = desk.shown(4)
-    assert shown is not None
-    assert {cosignature.witness_key for cosignature in shown.checkpoint.cosignatures} == {
-        key.public_key for key in WITNESS_KEYS[1:]
-    }
-    signed = desk.store.read("checkpoint")
-    assert signed is not None
-    assert len(parse_signed_checkpoint(signed).note.signatures) == 1
-
-
-def test_witnesses_follow_a_ledger_that_grows_and_one_that_was_away_catches_up(tmp_path: Path) -> None:
-    desk = desk_in_memory(tmp_path, threshold=2)
-    for end in (5, 260, 261, 900):
-        desk.witnesses.away = {WITNESS_KEYS[end % 3].public_key}
-        desk.queue.put(leaves(0, end))
-        desk.turn()
-        assert desk.shown(end - 1) is not None
-    assert desk.witnesses.refusals == []
-
-
-def test_after_a_failure_witnesses_are_asked_again_later_and_later_and_then_it_is_published(tmp_path: Path) -> None:
-    desk = desk_in_memory(tmp_path, threshold=3)
-    desk.witnesses.away = {WITNESS_KEYS[0].public_key}
-    desk.queue.put(leaves(0, 5))
-    asked = []
-    for now_ms in range(0, 10_000, 100):
-        desk.now_ms = now_ms
-        before = desk.witnesses.asked_count
-        desk.turn()
-        asked += [now_ms] * (desk.witnesses.asked_count - before)
-    desk.witnesses.away.clear()
-    desk.now_ms = 20_000
-    desk.turn()
-
-    assert asked == [0, 500, 1500, 3500, 7500]
-    assert desk.shown(0) is not None
-
-
-def test_leaves_are_taken_while_no_witness_answers(tmp_path: Path) -> None:
-    desk = desk_in_memory(tmp_path, threshold=1)
-    desk.witnesses.away = {key.public_key for key in WITNESS_KEYS}
-    for end in (5, 6, 7):
-        desk.queue.put(leaves(0, end))
-        desk.turn()
-
-    assert desk.size == 7
-
-
-def test_a_line_that_does_not_hold_is_left_out_and_counts_for_nothing(tmp_path: Path) -> None:
-    class Lying(Witnesses):
-        def collect(self, checkpoint, prove):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-            good = super().collect(checkpoint, prove)
-            bad = good[0].signature[:-1] + bytes([good[0].signature[-1] ^ 1])
-            return (type(good[0])(good[0].name, good[0].key_id, bad), *good[1:])
-
-    desk = Desk(CrashTileStore(), new_queue(tmp_path), witnesses=Lying(), threshold=2)
-    desk.queue.put(leaves(0, 5))
-    desk.turn()
-
-    shown = desk.shown(4)
-    assert shown is not None
-    assert len(shown.checkpoint.cosignatures) == 2
-    assert "cosignature-refused" in [name for name, _ in desk.events]
-
-
-def test_a_policy_that_asks_for_more_witnesses_takes_the_published_checkpoint_back_until_they_have_cosigned(
-    tmp_path: Path,
-) -> None:
-    desk = desk_in_memory(tmp_path)
-    desk.queue.put(leaves(0, 5))
-    desk.turn()
-
-    strict = Desk(desk.store, desk.queue, threshold=2)
-    before = strict.proof_of(receipt(1))
-    strict.turn()
-
-    assert before is None
-    assert strict.shown(1) is not None
-    assert verified(strict.proof_of(receipt(1)) or b"", 1, trust(2)).index == 1

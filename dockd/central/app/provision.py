@@ -11,12 +11,22 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_public_key
 
+from dockd.central.core.ledger_plan import NewLedger
 from dockd.central.core.toml_text import Settings, toml_text
 from dockd.central.errors import SettingsFault
 from dockd.central.ports import Entropy
 from protocol.keybox import SealingKey
 from protocol.keys import SoftwareEd25519, SoftwareP256, camera_id, key_id
-from protocol.policy import Enrolment, Policy, Root, TrustedPolicy, sign_enrolment, sign_policy, verify_policy
+from protocol.policy import (
+    Enrolment,
+    LedgerIdentity,
+    Policy,
+    Root,
+    TrustedPolicy,
+    sign_enrolment,
+    sign_policy,
+    verify_policy,
+)
 
 ROOT_KEY_COUNT: Final = 3
 ROOT_THRESHOLD: Final = 2
@@ -69,12 +79,17 @@ def new_agency(
     bay_port: str,
     entropy: Entropy,
     now_ms: int,
+    ledger: NewLedger | None = None,
 ) -> NewAgency:
-    """Return the files of a new agency with policy version 1: all but TLS, the catalogue, and cameras."""
+    """Return the files of a new agency with policy version 1: all but TLS, the catalogue, and cameras.
+
+    ``ledger`` None: the policy names none, and receipts need no proof.
+    """
     roots = sorted((entropy.take(SEED_SIZE_BYTES) for _ in range(ROOT_KEY_COUNT)), key=_public)
     central, vault = entropy.take(SEED_SIZE_BYTES), entropy.take(SEALING_SIZE_BYTES)
     escrow = entropy.take(SEALING_SIZE_BYTES)
     dock_keys = {dock: entropy.take(SEED_SIZE_BYTES) for dock in docks}
+    ledger_key = None if ledger is None else entropy.take(SEED_SIZE_BYTES)
     policy = Policy(
         version=1,
         agency=name,
@@ -83,9 +98,11 @@ def new_agency(
         dock_keys=tuple(_public(key) for key in dock_keys.values()),
         vault_key=SealingKey(vault).public_key,
         escrow_key=SealingKey(escrow).public_key,
-        ledger=None,
-        witness_keys=(),
-        witness_threshold=0,
+        ledger=None
+        if ledger is None or ledger_key is None
+        else LedgerIdentity(origin=ledger.origin, keys=(_public(ledger_key),)),
+        witness_keys=() if ledger is None else tuple(witness.public_key for witness in ledger.witnesses),
+        witness_threshold=0 if ledger is None else ledger.witness_threshold,
         erase_level="stored",
         revoked_cameras=(),
     )
@@ -104,8 +121,10 @@ def new_agency(
         NewFile("escrow/escrow.key", escrow, is_secret=True),
         NewFile("central/central.key", central, is_secret=True),
         NewFile("central/policy", trusted.signed_bytes),
-        NewFile("central/central.toml", _central_toml(fingerprint, worker, broker)),
+        NewFile("central/central.toml", _central_toml(fingerprint, worker, broker, ledger)),
     ]
+    if ledger_key is not None:
+        files.append(NewFile("central/ledger.key", ledger_key, is_secret=True))
     for dock, key in dock_keys.items():
         files += _dock_files(dock, key, trusted, broker, bay_port)
     return NewAgency(tuple(files), trusted)
@@ -190,7 +209,14 @@ def _vault_toml() -> bytes:
     return toml_text(values, comment="The vault. Made by sealcam-central provision.").encode()
 
 
-def _central_toml(fingerprint: str, worker: str, broker: Broker) -> bytes:
+def _central_toml(fingerprint: str, worker: str, broker: Broker, ledger: NewLedger | None) -> bytes:
+    kept: Settings = {}
+    if ledger is not None:
+        witnesses = tuple({"key": witness.verifier_key, "url": witness.url} for witness in ledger.witnesses)
+        kept = {
+            "ledger": {"folder": "ledger", "key_file": "ledger.key"},
+            **({"witness": witnesses} if witnesses else {}),
+        }
     values: Settings = {
         "policy_file": "policy",
         "root_fingerprint": fingerprint,
@@ -205,6 +231,7 @@ def _central_toml(fingerprint: str, worker: str, broker: Broker) -> bytes:
             "key_file": f"{worker}.key",
         },
         "ingest": {"name": worker},
+        **kept,
     }
     return toml_text(values, comment="Central. Made by sealcam-central provision.").encode()
 

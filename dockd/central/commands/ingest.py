@@ -10,6 +10,7 @@ from dockd.central.adapters.staging_disk import PosixStagingDisk
 from dockd.central.adapters.system import EventLines, SystemClock, SystemEntropy
 from dockd.central.app.ingest import Ingest
 from dockd.central.app.staging import Staging, StagingLimits
+from dockd.central.commands.ledger import ledger_state
 from dockd.central.commands.opening import Opened, open_central, open_keeper
 from dockd.central.errors import SettingsFault
 from dockd.shared.adapters.mqtt_client import BrokerAddress, check, connector
@@ -63,6 +64,7 @@ def run_check(config: Path) -> int:
     print(f"policy     version {policy.version} of {policy.agency}, root {opened.settings.root_fingerprint}")
     print(f"catalogue  {len(cameras)} cameras, {len(shifts)} shifts")
     print(f"store      {opened.settings.storage.folder}")
+    print(f"ledger     {ledger_state(opened.settings, policy)}")
     _require_level(policy)
     _require_vault_key(opened)
     print(f"vault      answers at {opened.settings.vault.socket_file}")

@@ -14,6 +14,7 @@ from dockd.central.app.chains import StoredChains
 from dockd.central.app.keeper import StoringKeeper
 from dockd.central.app.receipts import ReceiptMaker
 from dockd.central.app.viewing import Viewer
+from dockd.central.commands.ledger import receipt_proofs
 from dockd.central.errors import SettingsFault
 from dockd.central.ports import OnEvent
 from dockd.central.settings import CentralSettings
@@ -87,8 +88,7 @@ def open_keeper(opened: Opened, *, on_event: OnEvent) -> StoringKeeper:
         policy=opened.policy,
         clock=clock,
         entropy=SystemEntropy(),
-        # No ledger is kept yet: under a policy that names one, every receipt waits for it.
-        proof_of=lambda row: None,
+        proof_of=receipt_proofs(opened.settings, opened.policy.policy),
         on_event=on_event,
     )
     return StoringKeeper(

@@ -27,12 +27,15 @@ from dockd.central.app.provision import (
     new_device_key,
 )
 from dockd.central.commands.opening import read_central_key
+from dockd.central.core.leaves import camera_opening, leaf_row
+from dockd.central.core.ledger_plan import NewLedger
 from dockd.central.core.toml_text import Settings
 from dockd.central.errors import SettingsFault
 from dockd.central.ports import CameraRow, Entropy
 from dockd.central.settings import CentralSettings
 from protocol.keys import camera_id
 from protocol.offload.topics import is_dock_name, is_worker_name
+from protocol.units import LEAF_SALT_SIZE_BYTES
 
 CAMERA_DEFAULTS: Final[Settings] = {"dock_port": "/dev/ttyGS0"}
 BAY_PORT: Final = "/dev/ttyACM0"
@@ -61,8 +64,11 @@ def provision_agency(
     broker_host: str = "localhost",
     broker_port: int = 8883,
     bay_port: str = BAY_PORT,
+    ledger: NewLedger | None = None,
 ) -> NewAgency:
     """Make an agency in ``folder``, all of it or nothing; every secret 0600 in a folder of 0700.
+
+    ``ledger`` None: the agency keeps none, and receipts need no proof.
 
     Raises:
         OperatingError: ``folder`` is not empty or cannot be written, or a name cannot be one.
@@ -77,6 +83,7 @@ def provision_agency(
         bay_port=bay_port,
         entropy=entropy,
         now_ms=now_ms,
+        ledger=ledger,
     )
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,6 +94,8 @@ def provision_agency(
         _write_files(partial, plan.files)
         _make_private_folder(partial / "cameras")
         _make_private_folder(partial / "central/storage" / STAGING_FOLDER)
+        if ledger is not None:
+            _make_private_folder(partial / "central/ledger")
         SqliteCatalogue.create(partial / "central/catalogue.sqlite").close()
         _issue_certificates(partial, agency, docks, worker, broker_host, _EPOCH + timedelta(milliseconds=now_ms))
         partial.rename(folder)
@@ -141,7 +150,8 @@ def enrol_camera(
             now_ms=now_ms,
         )
         _write_camera(place, camera)
-        catalogue.enrol(CameraRow(camera.camera_id, serial, camera.enrolment))
+        leaf = leaf_row(camera_opening(camera.camera_id, camera.enrolment), entropy.take(LEAF_SALT_SIZE_BYTES))
+        catalogue.enrol(CameraRow(camera.camera_id, serial, camera.enrolment), (leaf,))
     finally:
         catalogue.close()
     return EnrolledCamera(camera.camera_id, place)
