@@ -9,7 +9,7 @@ PACKAGES: Final = ("protocol", "firmware", "dockd", "hw_sim")
 # What git ignores, by name, since a check must also run where there is no git.
 _IGNORED_FOLDERS: Final = frozenset({".git", ".venv", ".cache", "__pycache__", "build", "dist"})
 _IGNORED_SUFFIXES: Final = ("_cache", ".egg-info")
-_IGNORED_AT_ROOT: Final = frozenset({"o", ".hypothesis", ".coverage"})
+_IGNORED_AT_ROOT: Final = frozenset({".git", "o", ".hypothesis", ".coverage"})
 
 
 def files() -> Iterator[Path]:
