@@ -163,7 +163,8 @@ def _broken(written: Written, chain: bytes, done: str, at: int) -> Attack:
     where = Where(file="chain", offsets_bytes=(start, next((cut for cut in cuts if cut > at), start)))
     is_in_last_signature = at > cuts[-1] - _SIGNATURE_BYTES
     expected = ("record-unreadable", "device-signature-invalid") if is_in_last_signature else ("record-unreadable",)
-    return Attack(done, written.with_chain(chain), written.evidence, expected, where)
+    bare = {name: None for name in written.folder if name.endswith(".receipt") and at % 2}
+    return Attack(done, written.with_files(bare | {"chain": chain}), written.evidence, expected, where)
 
 
 def _byte_places(random: Random, count: int) -> Iterator[tuple[Written, int]]:

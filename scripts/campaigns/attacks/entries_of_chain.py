@@ -25,9 +25,21 @@ def at_every_entry(first: int = 0, last: int = 0) -> Iterator[tuple[Written, int
 def with_entries(
     written: Written, entries: Sequence[Entry], done: str, expected: tuple[str, ...], *sequences: int
 ) -> Attack:
-    """Return an attack that puts these entries into a shift's chain file; some of ``sequences`` must be named."""
+    """Return an attack that puts these entries into a shift's chain file; some of ``sequences`` must be named.
+
+    At every other place the receipts are taken away as well: with them, the size of the chain alone would show it.
+    """
     where = Where(sequences=sequences, file="chain") if sequences else None
-    return Attack(done, written.with_chain(records(entries)), written.evidence, expected, where)
+    files: dict[str, bytes | None] = {"chain": records(entries)}
+    if sequences and sequences[0] % 2:
+        files |= without_receipts(written)
+        done += ", without receipts"
+    return Attack(done, written.with_files(files), written.evidence, expected, where)
+
+
+def without_receipts(written: Written) -> dict[str, bytes | None]:
+    """Return the change that takes a shift's receipts away."""
+    return {name: None for name in written.folder if name.endswith(".receipt")}
 
 
 @KINDS.kind("drop-entry", "an entry is taken out")

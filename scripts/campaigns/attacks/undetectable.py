@@ -56,13 +56,16 @@ def _tail_cut_behind_power_off(random: Random, count: int) -> Iterator[Attack]:
 @KINDS.kind("stolen-device-key-forward", "a stolen device key writes what follows an entry anew, before the camera ever docked",
             reason="A thief who holds the device key, until the camera docks.")  # fmt: skip
 def _stolen_device(random: Random, count: int) -> Iterator[Attack]:
-    for written in (archive().day, archive().other[0]):
+    for written, name in ((archive().day, "tamper/1"), (archive().other[0], "tamper/other/1")):
         for at in range(1, len(written.shift.entries) - 1):
-            invented = [Event(at=moment(at + 1 + n), name="wake", recording_id=None, value=n) for n in range(3)]
-            entries = resumed_and_closed(written, at, written.shift.device, invented)
-            if (expected := _gaps(written, at, entries)) != ():
-                evidence = {written.name: rebuilt(written, entries)}
-                yield Attack(f"written anew from entry {at} on", evidence, written.evidence, expected)
+            if written.shift.entries[at - 1].head.next_key is None:
+                continue
+            # The same name gives the same entries up to there, byte for byte.
+            forged = write(f"{written.shift.story[:at]}R[c]Z", name, device=written.shift.device)
+            assert forged.shift.entries[:at] == written.shift.entries[:at]
+            expected = _gaps(written, at, written.shift.entries)
+            done = f"written anew from entry {at} on, with an invented recording"
+            yield Attack(done, forged.evidence, written.evidence, expected, assurance=1)
 
 
 @KINDS.kind("stolen-device-key-whole-shift", "a stolen device key writes the newest shift anew from its opening, before it ever docked",
