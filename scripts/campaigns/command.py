@@ -155,7 +155,6 @@ def _parser(program: str, campaigns: Mapping[str, Campaign] | Campaign) -> argpa
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="the result for machines")
     if isinstance(campaigns, Campaign) and campaigns.parts:
-        parser.add_argument(
-            "--only", metavar="KIND", choices=campaigns.parts, help="one kind alone; `--only ?` names all"
-        )
+        only = "one part alone; a word that is none names them all"
+        parser.add_argument("--only", metavar="PART", choices=campaigns.parts, help=only)
     return parser

@@ -7,7 +7,7 @@ the same attacks.
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from random import Random
@@ -29,7 +29,7 @@ from scripts.campaigns.attacks.evidence import Verifier
 from scripts.campaigns.attacks.gate_of_camera import GateResult, try_gate
 from scripts.campaigns.attacks.honest import ROOT, stories
 from scripts.campaigns.attacks.scoring import Failure, Judge, Scorer, Tally
-from scripts.campaigns.command import Campaign, Order, Progress, main
+from scripts.campaigns.command import Campaign, Order, main
 from scripts.campaigns.result import Row, at_least, measured, none_of
 
 _PROCESSES: Final = 2
@@ -147,7 +147,7 @@ def run(order: Order, judge: Judge | None = None) -> tuple[Row, ...]:
         tried = sum(result.tally.tried.values())
         order.progress.say(f"{done} of {len(tasks)}: {task.name}; {tried:,d} attacks, {result.honest.told:,d} honest")
     _tell_failures(result, order)
-    return tuple(_rows(result, order))
+    return tuple(rows_of(result, order))
 
 
 def _tell_failures(result: Result, order: Order) -> None:
@@ -161,7 +161,8 @@ def _tell_failures(result: Result, order: Order) -> None:
         )
 
 
-def _rows(result: Result, order: Order) -> Iterator[Row]:
+def rows_of(result: Result, order: Order) -> Iterator[Row]:
+    """Yield what a run found; it promises a number of attacks only where its budget pays for it."""
     tally, gate = result.tally, result.gate or GateResult()
     tried = sum(tally.tried.values()) + gate.tried
     is_full = order.only is None and order.budget_s >= FULL_BUDGET_S
@@ -207,12 +208,11 @@ def _check_rows(result: Result, gate: GateResult) -> Iterator[Row]:
 
 
 def _said(name: str, tally: Tally) -> str:
-    """Return how the verdict names a kind: the two findings that do so most, and how many more there are."""
+    """Return how the verdict names a kind: the finding that does so most, and how many others do."""
     counts = tally.named_by.get(name, Counter())
-    most = [each for each, _ in counts.most_common(2)]
-    rest = f" +{len(counts) - 2}" if len(counts) > 2 else ""
-    is_declared = CATALOGUE[name].reason is not None
-    return ("says " if is_declared else "by ") + (", ".join(most) or "nothing") + rest
+    most = [each for each, _ in counts.most_common(1)]
+    rest = f" +{len(counts) - 1}" if len(counts) > 1 else ""
+    return ("by " if CATALOGUE[name].reason is None else "says ") + (most[0] if most else "nothing") + rest
 
 
 def _counted(name: str, value: int, unit: str, target: int | None) -> Row:
@@ -226,9 +226,6 @@ CAMPAIGN: Final = Campaign(
     run,
     parts=(*CATALOGUE, _GATE, _HONEST),
 )
-
-_: Callable[[Order], Sequence[Row]] = run
-__all__ = ("CAMPAIGN", "Progress", "run")
 
 if __name__ == "__main__":
     sys.exit(main("tamper", CAMPAIGN))

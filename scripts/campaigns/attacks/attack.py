@@ -67,6 +67,8 @@ class Kind:
     weight: int = 0
     """Its share of the attacks that have no natural number, such as a flip at any byte; 0: all that there are."""
     reason: str | None = None
+    is_whole: bool = False
+    """Every one of its attacks is tried in a small run too: each is about something else."""
 
 
 def named(*groups: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -81,12 +83,14 @@ def named(*groups: Mapping[str, Kind]) -> dict[str, Kind]:
 class Registry(dict[str, Kind]):
     """Collects kinds by a decorator over what makes them."""
 
-    def kind(self, name: str, does: str, *, weight: int = 0, reason: str | None = None) -> Callable[[Make], Make]:
+    def kind(
+        self, name: str, does: str, *, weight: int = 0, reason: str | None = None, is_whole: bool = False
+    ) -> Callable[[Make], Make]:
         """Declare a kind."""
 
         def declare(make: Make) -> Make:
             assert name not in self, f"declared twice: {name}"
-            self[name] = Kind(name, does, make, weight, reason)
+            self[name] = Kind(name, does, make, weight, reason, is_whole)
             return make
 
         return declare

@@ -7,7 +7,7 @@ from typing import Final
 from protocol.chain import Entry
 from scripts.campaigns.attacks.anatomy import Field, fields_of
 from scripts.campaigns.attacks.attack import SECTOR_BYTES, Attack, Registry, Where
-from scripts.campaigns.attacks.evidence import Written, archive
+from scripts.campaigns.attacks.evidence import Written, archive, without_receipts
 
 KINDS: Final = Registry()
 _SIGNATURE_BYTES: Final = 64
@@ -129,6 +129,20 @@ def _insert_bytes(random: Random, count: int) -> Iterator[Attack]:
         yield _broken(written, chain[:at] + junk + chain[at:], done, at)
 
 
+@KINDS.kind(
+    "junk-between-entries", "bytes that are no entry stand between two entries, and the receipts are taken away"
+)
+def _junk(random: Random, count: int) -> Iterator[Attack]:
+    for written in archive().shifts:
+        chain, bare = written.shift.chain, without_receipts(written)
+        for at in written.shift.cuts():
+            for junk in (bytes(SECTOR_BYTES), b"\x00", random.randbytes(random.randint(1, 600))):
+                done = f"{len(junk)} bytes are put in between entries at byte {at}"
+                evidence = written.with_files(bare | {"chain": chain[:at] + junk + chain[at:]})
+                where = Where(file="chain", offsets_bytes=(at,))
+                yield Attack(done, evidence, written.evidence, ("record-unreadable",), where)
+
+
 @KINDS.kind("drop-bytes", "bytes are taken out at some place of a chain", weight=5)
 def _drop_bytes(random: Random, count: int) -> Iterator[Attack]:
     for written, at in _byte_places(random, count):
@@ -163,7 +177,7 @@ def _broken(written: Written, chain: bytes, done: str, at: int) -> Attack:
     where = Where(file="chain", offsets_bytes=(start, next((cut for cut in cuts if cut > at), start)))
     is_in_last_signature = at > cuts[-1] - _SIGNATURE_BYTES
     expected = ("record-unreadable", "device-signature-invalid") if is_in_last_signature else ("record-unreadable",)
-    bare = {name: None for name in written.folder if name.endswith(".receipt") and at % 2}
+    bare = without_receipts(written) if at % 2 else {}
     return Attack(done, written.with_files(bare | {"chain": chain}), written.evidence, expected, where)
 
 

@@ -62,5 +62,5 @@ def planned(kind: Kind, *, seed: int, budget_s: float) -> Iterable[tuple[int, At
         return
     stride = max(1, round(1 / share))
     for number, attack in attacks_of(kind, seed=seed, count=0):
-        if number < _FIRST_KEPT or number % stride == seed % stride:
+        if kind.is_whole or number < _FIRST_KEPT or number % stride == seed % stride:
             yield number, attack

@@ -6,7 +6,7 @@ from typing import Final
 
 from protocol.chain import Entry
 from scripts.campaigns.attacks.attack import Attack, Registry, Where
-from scripts.campaigns.attacks.evidence import THIEF, Written, archive, write
+from scripts.campaigns.attacks.evidence import THIEF, Written, archive, without_receipts, write
 from tests.protocol.attackers import forged_run
 from tests.protocol.shifts import entry_key, records, spliced
 
@@ -35,11 +35,6 @@ def with_entries(
         files |= without_receipts(written)
         done += ", without receipts"
     return Attack(done, written.with_files(files), written.evidence, expected, where)
-
-
-def without_receipts(written: Written) -> dict[str, bytes | None]:
-    """Return the change that takes a shift's receipts away."""
-    return {name: None for name in written.folder if name.endswith(".receipt")}
 
 
 @KINDS.kind("drop-entry", "an entry is taken out")
@@ -117,8 +112,7 @@ def _trim_start(random: Random, count: int) -> Iterator[Attack]:
 @KINDS.kind("trim-end", "a chain ends earlier than it did, and no receipt is there")
 def _trim_end(random: Random, count: int) -> Iterator[Attack]:
     for written, at in at_every_entry(first=1):
-        bare: dict[str, bytes | None] = {name: None for name in written.folder if name.endswith(".receipt")}
-        evidence = written.with_files(bare | {"chain": records(written.shift.entries[:at])})
+        evidence = written.with_files(without_receipts(written) | {"chain": records(written.shift.entries[:at])})
         where = Where(sequences=(at - 1,), file="chain")
         done = f"entries from {at} on are cut off, and the receipts are taken away"
         yield Attack(done, evidence, written.evidence, ("chain-not-closed",), where)

@@ -89,6 +89,11 @@ class Written:
         return {self.name: {name: data for name, data in changed.items() if data is not None}}
 
 
+def without_receipts(written: Written) -> dict[str, bytes | None]:
+    """Return the change that takes a shift's receipts away."""
+    return {name: None for name in written.folder if name.endswith(".receipt")}
+
+
 def write(
     story: str,
     name: str,

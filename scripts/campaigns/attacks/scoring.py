@@ -111,8 +111,10 @@ class Scorer:
         if not is_hidden or not is_told:
             self.tally.misnamed[kind.name] += 1
             self._fail(kind, number, attack, after)
-        says = "+".join(sorted(attack.expected)) or "nothing"
-        self.tally.named_by.setdefault(kind.name, Counter())[f"{says}, assurance {after.assurance}"] += 1
+        # Of several findings the first stands for all; the assurance is told where it is what changes.
+        says = attack.expected[0] if attack.expected else "nothing"
+        says += f", assurance {after.assurance}" if after.assurance < before.assurance else ""
+        self.tally.named_by.setdefault(kind.name, Counter())[says] += 1
 
     def _count_lone_findings(self, before: Verdict, after: Verdict) -> None:
         bearing = {f.kind for f in after.findings if CLASS_OF_KIND[f.kind] in _BEARING}

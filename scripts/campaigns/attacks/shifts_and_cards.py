@@ -180,6 +180,7 @@ def _span(start_us: int, end_us: int) -> tuple[AudioSpan, ...]:
 @KINDS.kind(
     "camera-contradicts-itself",
     "good signatures over what cannot be: chunks that overlap or lack, numbers that do not add up",
+    is_whole=True,
 )
 def _contradicts(random: Random, count: int) -> Iterator[Attack]:
     second, end = _SECOND_CHUNK, len(STORY) - 1

@@ -21,6 +21,7 @@ from scripts.campaigns.attacks.evidence import (
     agency_of,
     archive,
     under_root,
+    without_receipts,
     write,
 )
 from tests.protocol.folders import report_of
@@ -180,7 +181,7 @@ def subjects(report: ChainReport) -> Iterator[RecordingSubject | ChainSubject]:
 
 def _receipted(written: Written, signed: bytes, done: str, expected: tuple[str, ...]) -> Iterator[Attack]:
     """Yield an attack with this receipt beside the good ones, and one with it in place of all of them."""
-    bare: dict[str, bytes | None] = {name: None for name in written.folder if name.endswith(".receipt")}
+    bare = without_receipts(written)
     yield Attack(f"{done}, beside", written.with_files({"99.receipt": signed}), written.evidence, expected)
     alone = written.with_files(bare | {"00.receipt": signed})
     yield Attack(f"{done}, alone", alone, written.evidence, expected)

@@ -12,7 +12,7 @@ from protocol.entries import Event
 from protocol.receipt import ChainSubject
 from scripts.campaigns.attacks.attack import Attack, Registry
 from scripts.campaigns.attacks.continued import closed, extended, rebuilt, resumed, resumed_and_closed, running_at
-from scripts.campaigns.attacks.evidence import AGENCY, Written, agency_of, archive, write
+from scripts.campaigns.attacks.evidence import AGENCY, Written, agency_of, archive, without_receipts, write
 from tests.protocol.folders import report_of
 from tests.protocol.shifts import moment, records, withheld
 
@@ -149,7 +149,7 @@ def _outermost(random: Random, count: int) -> Iterator[Attack]:
             reason="Receipts, a key box or a whole copy more or less.")  # fmt: skip
 def _no_receipts(random: Random, count: int) -> Iterator[Attack]:
     for written in archive().shifts:
-        bare: dict[str, bytes | None] = {name: None for name in written.folder if name.endswith(".receipt")}
+        bare = without_receipts(written)
         expected = ("receipt-missing",) if written.shift.recording_ids else ()
         yield Attack("no receipts", written.with_files(bare), written.evidence, expected, assurance=0)
 
