@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from protocol.canonical import decode, encode
 from protocol.chain import RECORD_HEADER_SIZE_BYTES, Entry, encode_entry
@@ -43,7 +44,7 @@ def fields_of(entry: Entry) -> Iterator[Field]:
 
 def _items(
     names: Sequence[str], values: Sequence[object], start: int, data: bytes
-) -> Iterator[tuple[str, int, int, object]]:
+) -> Iterator[tuple[str, int, int, Any]]:
     at = start + 1
     for name, value in zip(names, values, strict=True):
         size = len(encode(value))

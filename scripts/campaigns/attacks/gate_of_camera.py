@@ -14,7 +14,7 @@ from firmware.core.gate import Permission, Refusal, decide
 from protocol.verify.chain import ChainReport
 from scripts.campaigns.attacks.scoring import Failure
 from tests.builders import BuiltShift, build_shift, make_camera, receipts_of
-from tests.firmware.gate_attacks import AGENCY, ATTACKS, CAMERA, Attack
+from tests.firmware.gate_attacks import AGENCY, ATTACKS, CAMERA, Attack, cut_out, receipt_of
 
 OTHER_CAMERA: Final = make_camera(AGENCY, "CAM-2")
 
@@ -56,11 +56,13 @@ def try_gate(random: Random, count: int) -> GateResult:
     result = GateResult()
     with TemporaryDirectory() as folder:
         shifts = _shifts(Path(folder))
+        running = build_shift(Path(folder), agency=AGENCY, camera=CAMERA, number=3, is_closed=False)
     own = shifts[0]
     reports = {id(shift): shift.report for shift in shifts}
     report = reports[id(own)]
     _try_conditions(result, report)
-    number = len(ATTACKS)
+    _try_running(result, running.report)
+    number = len(result.conditions)
     for done, signed, own_report in (*_replays(shifts, reports), *_bent(own, report, random, count)):
         reason = "not true" if "replay" in done else "not central's"
         for is_left in (True, False):
@@ -95,6 +97,18 @@ def _try_conditions(result: GateResult, report: ChainReport) -> None:
         )
         if not isinstance(weak, Permission):
             result.unshown.append(attack.name)
+
+
+def _try_running(result: GateResult, running: ChainReport) -> None:
+    """Show a true receipt of a shift that still runs: refused, and let through by a gate that does not ask whether it is closed."""
+    name, condition = "2, a shift that is not closed", "own_shift is None or not own_shift.is_closed"
+    signed = receipt_of(running)
+    decision = decide(signed, policy=AGENCY.policy, own_shift=running, has_recordings_left=True)
+    result.take(len(result.conditions), name, decision, "has not closed")
+    result.conditions.append(name)
+    weak = cut_out(condition)(signed, policy=AGENCY.policy, own_shift=running, has_recordings_left=True)
+    if not isinstance(weak, Permission):
+        result.unshown.append(name)
 
 
 def _ask(attack: Attack, report: ChainReport) -> Permission | Refusal:

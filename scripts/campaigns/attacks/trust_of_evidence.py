@@ -253,8 +253,8 @@ def _untrue(report: ChainReport, written: Written) -> Iterator[tuple[str, bytes]
                 ("another key box", {"key_box_hash": secret("box")}),
                 ("a recording that is not there", {"recording_id": secret("nobody", 16)}),
             ]
-        for done, changes in lies:
-            yield done, AGENCY.receipt(report, subject.model_copy(update=changes), device)
+        for done, values in lies:
+            yield done, AGENCY.receipt(report, subject.model_copy(update=values), device)
 
 
 @KINDS.kind(

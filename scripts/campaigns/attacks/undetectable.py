@@ -113,7 +113,7 @@ def _clock(random: Random, count: int) -> Iterator[Attack]:
     true = write(story, "clock")
     for by_ms in (-10 * 365 * 86_400_000, -3_600_000, 40 * 365 * 86_400_000):
         change = {
-            at: lambda body, by_ms=by_ms: body.model_copy(  # type: ignore[misc]
+            at: lambda body, by_ms=by_ms: body.model_copy(
                 update={"at": body.at.model_copy(update={"utc_ms": body.at.utc_ms + by_ms})}
             )
             for at in range(len(story))
