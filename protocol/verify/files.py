@@ -107,6 +107,9 @@ def _folder_findings(folder: str, report: ChainReport) -> Iterator[Finding]:
             CHAIN_NAME,
             f"the chain is of shift {report.shift_id.hex()}, not of the one that its folder is named for",
         )
+    elif named is not None and report.opened is not None and named[0] != report.opened.shift_number:
+        text = f"the chain is of shift number {report.opened.shift_number}, its folder is named for number {named[0]}"
+        yield _finding("entry-out-of-sequence", folder, CHAIN_NAME, text)
 
 
 def _file_findings(folder: str, names: Sequence[str], report: ChainReport, read: ReadFile) -> Iterator[Finding]:

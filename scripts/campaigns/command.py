@@ -64,6 +64,8 @@ class Order:
     seed: int
     budget_s: float
     progress: Progress
+    only: str | None = None
+    """The one part that is asked for, of those that the campaign names."""
 
     def stream(self, name: str) -> random.Random:
         """Return a generator of its own for each part, so that a new draw in one does not shift another's."""
@@ -80,6 +82,8 @@ class Campaign:
     summary: str
     budget_s: float
     run: Callable[[Order], Sequence[Row]]
+    parts: tuple[str, ...] = ()
+    """Names of parts that can be run alone with --only."""
 
 
 def main(program: str, campaigns: Mapping[str, Campaign] | Campaign, arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +97,7 @@ def main(program: str, campaigns: Mapping[str, Campaign] | Campaign, arguments: 
         _require_writable(options.json)
         with Progress(console) as progress:
             budget_s = campaign.budget_s if options.budget is None else options.budget
-            rows = campaign.run(Order(seed, budget_s, progress))
+            rows = campaign.run(Order(seed, budget_s, progress, getattr(options, "only", None)))
         if options.json is not None:
             save(rows, options.json)
     except (CannotRun, OSError) as error:
@@ -151,4 +155,7 @@ def _parser(program: str, campaigns: Mapping[str, Campaign] | Campaign) -> argpa
         "--budget", type=_seconds, metavar="SECONDS", help="how long it may take, about; more finds more"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="the result for machines")
+    if isinstance(campaigns, Campaign) and campaigns.parts:
+        only = "one part alone; a word that is none names them all"
+        parser.add_argument("--only", metavar="PART", choices=campaigns.parts, help=only)
     return parser

@@ -95,13 +95,16 @@ def save(rows: Sequence[Row], path: Path) -> None:
 def show(title: str, rows: Sequence[Row], console: Console) -> None:
     """Print the table, and what does not hold below it."""
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("what", "value", "unit", "peer", "peer's", "ratio", "target", ""):
+    # Where no row has a peer, its columns would only take the room of the words.
+    has_peer = any(row.peer is not None for row in rows)
+    peer_headings = ("peer", "peer's", "ratio") if has_peer else ()
+    for heading in ("what", "value", "unit", *peer_headings, "target", ""):
         is_text = heading in ("what", "unit", "peer", "")
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "what")
     for row in rows:
         mark = {None: "", True: "[green]holds[/green]", False: "[red]falls short[/red]"}[row.holds]
-        numbers = [_number(item) for item in (row.value, row.peer_value, row.ratio, row.target)]
-        table.add_row(row.name, numbers[0], row.unit, row.peer or "", *numbers[1:], mark)
+        peer = (row.peer or "", _number(row.peer_value), _number(row.ratio)) if has_peer else ()
+        table.add_row(row.name, _number(row.value), row.unit, *peer, _number(row.target), mark)
     console.print(table)
     for row in rows:
         if row.holds is False:

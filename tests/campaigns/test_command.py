@@ -115,3 +115,28 @@ def test_runs_alternate_and_each_begins_a_round_in_its_turn() -> None:
 
     assert found == {"ours": 4.0, "peer": 5.0}
     assert called[:4] == ["ours", "peer", "peer", "ours"]
+
+
+def test_one_part_can_be_asked_for_where_a_campaign_names_them(capsys: Capture) -> None:
+    asked: list[str | None] = []
+
+    def run(order: Order) -> Sequence[Row]:
+        asked.append(order.only)
+        return ()
+
+    named, unnamed = Campaign("", 1.0, run, parts=("flips", "cuts")), Campaign("", 1.0, run)
+    main("tamper", named, ["--only", "cuts"])
+    main("tamper", named, [])
+
+    assert asked == ["cuts", None]
+    for program, arguments in ((named, ["--only", "other"]), (unnamed, ["--only", "cuts"])):
+        with pytest.raises(SystemExit) as ended:
+            main("tamper", program, arguments)
+        assert ended.value.code == 2
+    assert "'flips', 'cuts'" in capsys.readouterr().err
+
+
+def test_without_any_peer_the_table_has_no_columns_for_them(capsys: Capture) -> None:
+    main("faults", campaign(none_of("violations", 0, "states")), [])
+
+    assert "peer" not in capsys.readouterr().out

@@ -2,13 +2,15 @@
 
 O shift-opened, e standby, h heartbeat, a assigned, m mark, x erased, u a kind that no reader knows, p power-off,
 R unclean resumed, r clean resumed, Z shift-closed; `[` opens a recording (`(` with a short pre-event part), `]` closes it,
-c is a chunk, g one that lacks frames, C one in the next media file.
+c is a chunk, g one that lacks frames, C one in the next media file, d one with a part of data. q mutes the sound, Q brings it
+back; k is a step of the clock, l a camera module that is lost, L the same back again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from random import Random
+from typing import Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,11 +26,13 @@ from protocol.entries import (
     Assigned,
     AudioFormat,
     AudioSpan,
+    AudioState,
     Body,
     Chunk,
     EntryPlace,
     Erased,
     Event,
+    EventName,
     FrameGap,
     Head,
     Heartbeat,
@@ -182,6 +186,9 @@ def compose(
     return head, body_bytes
 
 
+_EVENT_OF_LETTER: Final[dict[str, EventName]] = {
+    "q": "mute-on", "Q": "mute-off", "k": "clock-step", "l": "camera-lost", "L": "camera-back",
+}  # fmt: skip
 KeyBoxOf = Callable[[bytes, bytes], bytes]
 Change = Callable[[Body], Body]
 
@@ -196,12 +203,14 @@ class _Maker:
     previous: EntryPlace | None
     policy_hash: bytes
     shift_id: bytes
+    part_repeats: int
     entries: list[Entry] = field(default_factory=list)
     keys: list[SoftwareEd25519 | None] = field(default_factory=list)
     media: dict[str, bytearray] = field(default_factory=dict)
     key_boxes: dict[str, bytes] = field(default_factory=dict)
     recordings: list[tuple[bytes, bytes]] = field(default_factory=list)
     is_running: bool = False
+    is_muted: bool = False
     chunks: list[Chunk] = field(default_factory=list)
 
     def add(self, letter: str) -> None:
@@ -239,6 +248,8 @@ class _Maker:
                 return Event(at=at, name="power-off", recording_id=None, value=None)
             case "m":
                 return Event(at=at, name="mark", recording_id=self.recordings[-1][0], value=0)
+            case "q" | "Q" | "k" | "l" | "L":
+                return self._event(at, letter)
             case "x":
                 return Erased(
                     at=at, shift_id=secret("old", 16), recording_id=secret("old", 16), receipt_hash=secret("r")
@@ -252,7 +263,15 @@ class _Maker:
             case "Z":
                 return ShiftClosed(at=at, reason="docked", recording_count=len(self.recordings))
             case _:
-                return self._chunk(at, is_gapped=letter == "g", is_next_file=letter == "C")
+                return self._chunk(at, letter)
+
+    def _event(self, at: Moment, letter: str) -> Event:
+        is_of_recording = letter in "qQ"
+        if is_of_recording:
+            self.is_muted = letter == "q"
+        value = len(self.chunks) * CHUNK_US if is_of_recording else 3_600_000 if letter == "k" else None
+        recording_id = self.recordings[-1][0] if is_of_recording else None
+        return Event(at=at, name=_EVENT_OF_LETTER[letter], recording_id=recording_id, value=value)
 
     def _resumed(self, at: Moment, *, is_clean: bool) -> Resumed:
         interrupted = self.recordings[-1][0] if self.is_running else None
@@ -265,7 +284,7 @@ class _Maker:
         index = len(self.recordings)
         recording_id, content_key = secret(f"{self.name}/id/{index}", 16), secret(f"{self.name}/key/{index}")
         self.recordings.append((recording_id, content_key))
-        self.is_running, self.chunks = True, []
+        self.is_running, self.is_muted, self.chunks = True, False, []
         box = self.key_box_of(recording_id, content_key)
         self.key_boxes[key_box_name(recording_id)] = box
         return RecordingOpened(
@@ -276,26 +295,29 @@ class _Maker:
             content_key_commitment=content_key_commitment(recording_id, content_key), key_box_hash=key_box_hash(box),
         )  # fmt: skip
 
-    def _chunk(self, at: Moment, *, is_gapped: bool, is_next_file: bool) -> Chunk:
+    def _chunk(self, at: Moment, letter: str) -> Chunk:
         recording_id, content_key = self.recordings[-1]
         index = len(self.chunks)
-        number = (self.chunks[-1].media_number if self.chunks else 0) + is_next_file
+        number = (self.chunks[-1].media_number if self.chunks else 0) + (letter == "C")
         file = self.media.setdefault(media_name(recording_id, number), bytearray())
         offset, start_us = len(file), index * CHUNK_US
         sealer = PartSealer(shift_id=self.shift_id, recording_id=recording_id, content_key=content_key)
         parts: list[Part] = []
-        kinds: tuple[PartKind, ...] = ("init", "video", "audio") if index == 0 else ("video", "audio")
+        kinds: list[PartKind] = ["init", "video"] if index == 0 else ["video"]
+        kinds += [] if self.is_muted else ["audio"]
+        kinds += ["data"] if letter == "d" else []
+        state: AudioState = "muted" if self.is_muted else "present"
         for kind in kinds:
-            plaintext = f"{kind} of chunk {index} ".encode() * (3 if kind == "video" else 1)
+            plaintext = f"{kind} of chunk {index} ".encode() * (3 if kind == "video" else 1) * self.part_repeats
             part, ciphertext = sealer.seal(index, kind, plaintext)
             parts.append(part)
             file += ciphertext
         gap = FrameGap(start_us=start_us + 100_000, end_us=start_us + 200_000, missing_frame_count=3, reason="overload")
         chunk = Chunk(
             at=at, recording_id=recording_id, index=index, media_number=number, offset_bytes=offset, start_us=start_us,
-            duration_us=CHUNK_US, frame_count=27 if is_gapped else 30, is_pre_event=index == 0,
-            audio=(AudioSpan(start_us=start_us, end_us=start_us + CHUNK_US, state="present"),),
-            gaps=(gap,) if is_gapped else (), parts=tuple(parts),
+            duration_us=CHUNK_US, frame_count=27 if letter == "g" else 30, is_pre_event=index == 0,
+            audio=(AudioSpan(start_us=start_us, end_us=start_us + CHUNK_US, state=state),),
+            gaps=(gap,) if letter == "g" else (), parts=tuple(parts),
         )  # fmt: skip
         self.chunks.append(chunk)
         return chunk
@@ -327,11 +349,15 @@ def make_shift(
     policy_hash: bytes = bytes(32),
     key_box_of: KeyBoxOf = fake_key_box,
     change: dict[int, Change] | None = None,
+    part_repeats: int = 1,
 ) -> Shift:
-    """Return the shift that ``story`` tells; ``change`` alters the body at a sequence before it is signed."""
+    """Return the shift that ``story`` tells; ``change`` alters the body at a sequence before it is signed.
+
+    ``part_repeats`` makes the parts longer: media over more than one sector.
+    """
     maker = _Maker(
         name=name, device=device, key_box_of=key_box_of, change=change or {}, number=number, previous=previous,
-        policy_hash=policy_hash, shift_id=secret(f"{name}/id", 16),
+        policy_hash=policy_hash, shift_id=secret(f"{name}/id", 16), part_repeats=part_repeats,
     )  # fmt: skip
     for letter in story:
         maker.add(letter)

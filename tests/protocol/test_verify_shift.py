@@ -139,6 +139,12 @@ def test_a_chain_in_the_folder_of_another_shift_is_found() -> None:
     assert kinds_of(verdict_on({"exhibit 7": FOLDER})) == []
 
 
+@pytest.mark.parametrize("number", [0, 2, 999_999])
+def test_a_folder_that_is_named_for_another_number_is_found(number: int) -> None:
+    """Else who sorts folders by name takes one shift for another: the name is all that a person sees."""
+    assert kinds_of(verdict_on({name_of(SHIFT, number): FOLDER})) == ["entry-out-of-sequence"]
+
+
 def test_a_gap_that_the_camera_signed_is_a_gap_and_no_alteration() -> None:
     verdict = verdict_on(folder_of(story("O[cg]Z")))
 

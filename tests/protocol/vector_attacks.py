@@ -286,6 +286,13 @@ def _altered_places() -> Iterator[Recipe]:
         "The chain stands in the folder of another shift.",
         {name.replace(name[-32:], secret("elsewhere", 16).hex()): folder for name, folder in told().items()},
     )
+    yield Recipe(
+        "wrong-folder-number",
+        ALTERED,
+        "entry-out-of-sequence",
+        "The chain stands in a folder that is named for another shift number.",
+        {name.replace("shift-000001", "shift-000002"): folder for name, folder in told().items()},
+    )
 
 
 def _span(start_us: int, end_us: int) -> object:
