@@ -17,6 +17,7 @@ from hw_sim.crash_store import Faults
 from scripts.campaigns.command import Campaign, Order
 from scripts.campaigns.result import Row, at_least, measured, none_of
 from tests.firmware.crash_campaign import Found, cut_story
+from tests.firmware.crash_memory import remember
 from tests.firmware.crash_sites import UNKNOWN, sites_in
 from tests.firmware.crash_stories import DAY, Story
 from tests.firmware.crash_variants import VARIANTS, Variant
@@ -24,7 +25,7 @@ from tests.firmware.crash_variants import VARIANTS, Variant
 KINDS: Final = ("mkdir", "create", "append", "write", "fdatasync", "rename", "unlink", "rmdir", "fsync", "truncate")
 STATES_MIN: Final = 5_000
 """Reached whatever the budget."""
-FULL_BUDGET_S: Final = 300.0
+FULL_BUDGET_S: Final = 150.0
 FULL_STATES_MIN: Final = 50_000
 """Reached with `FULL_BUDGET_S` or more, however slow the machine is."""
 _VIOLATIONS_SHOWN_MAX: Final = 5
@@ -68,7 +69,7 @@ def cut_stories(order: Order, pool: Executor, *, states_min: int) -> tuple[Found
 
     def is_enough() -> bool:
         is_done = time.monotonic() >= ends_at_s and len(found.all_states) >= states_min
-        return len(told) >= len(ALWAYS_TOLD) and is_done or len(found.violations) > _VIOLATIONS_MAX
+        return (len(told) >= len(ALWAYS_TOLD) and is_done) or len(found.violations) > _VIOLATIONS_MAX
 
     while not is_enough() or running:
         while not is_enough() and len(running) < 2 * _worker_count():
@@ -126,7 +127,7 @@ def _worker_count() -> int:
 @contextmanager
 def _pool() -> Iterator[ProcessPoolExecutor]:
     # Spawned, not forked: progress is shown by a thread.
-    pool = ProcessPoolExecutor(_worker_count(), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(_worker_count(), mp_context=get_context("spawn"), initializer=remember)
     try:
         yield pool
     finally:

@@ -97,7 +97,8 @@ def test_a_known_bad_camera_that_nothing_catches_fails_the_campaign(order: Order
 def test_a_camera_is_not_caught_by_another_invariant_than_the_one_it_breaks() -> None:
     keys = VARIANTS[-1]
 
-    assert (keys.name, keys.caught("1") or "")[0:1] == ("one-time key used twice",)
+    assert keys.invariant == "keys"
+    assert keys.caught("1") is not None
     assert Variant(keys.name, "I2", keys.parts, keys.look).caught("1") is None
 
 
@@ -137,4 +138,6 @@ def test_a_story_is_cut_only_from_where_it_differs_from_those_before() -> None:
 
 
 def test_the_same_seed_draws_the_same_stories() -> None:
-    assert [str(Story.drawn(Random(2))) for _ in range(2)] == [str(Story.drawn(Random(2)))] * 2
+    drawn = [[str(Story.drawn(random)) for _ in range(9)] for random in (Random(2), Random(2), Random(3))]
+
+    assert drawn[0] == drawn[1] != drawn[2]

@@ -12,7 +12,7 @@ from firmware.app.eraser import Eraser
 from firmware.app.shift_log import ChainFull, ShiftLog
 from firmware.core.gate import Permission
 from firmware.core.shift_chain import ChainEnd
-from firmware.errors import StoreFull
+from firmware.errors import StoreFull, StoreUncertain
 from firmware.ports import Store
 from hw_sim.crash_store import CrashStore, Faults
 from protocol.entries import Body, Erased
@@ -140,10 +140,10 @@ def by_full_card(parts: Parts, invariant: str, random: Random) -> list[str]:
     """Fill the card up at each write of a recording, go on, and look at every key."""
     for write in range(Played(_SHORT).store.write_count):
         life = Life(CrashStore(faults=Faults(full_at_write=write)), "first life", parts)
-        with suppress(StoreFull, DayCutShort, AssertionError):
+        with suppress(StoreFull, StoreUncertain, DayCutShort, AssertionError):
             life.start()
             life.record(1)
-        with suppress(StoreFull, AssertionError):
+        with suppress(StoreFull, StoreUncertain, AssertionError):
             life.log.event("press-refused")
         found = list(KeyWatch().watch(life.store.appended))
         if found:
