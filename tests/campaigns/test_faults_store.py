@@ -3,18 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
 import pytest
 from rich.console import Console
 
+from hw_sim.crash_store import Faults
 from scripts.campaigns.command import Campaign, Order, Progress, main
 from scripts.campaigns.faults import CAMPAIGNS
 from scripts.campaigns.faults_store import KINDS, STATES_MIN, catch, site_rows, state_rows
 from scripts.campaigns.result import Row
 from tests.firmware.crash_campaign import Found, cut_story
+from tests.firmware.crash_memory import remember
 from tests.firmware.crash_sites import UNKNOWN, sites_in
 from tests.firmware.crash_stories import DAY, Played, Story
 from tests.firmware.crash_variants import VARIANTS, Variant, by_full_card
@@ -135,6 +138,19 @@ def test_a_story_is_cut_only_from_where_it_differs_from_those_before() -> None:
 
     assert first_step == played.act_ends[1]
     assert cut_story(story, story.shared_acts(story), "1").points.total() < played.store.step
+
+
+def test_a_process_that_remembers_entries_finds_what_one_finds_that_does_not() -> None:
+    story = Story.of("record 1, dock", Faults(full_at_write=8))
+
+    plain = cut_story(story, 0, "1")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=remember) as pool:
+        remembering = pool.submit(cut_story, story, 0, "1").result()
+
+    assert len(remembering.states) == len(plain.states) > 50
+    assert len(remembering.second_states) == len(plain.second_states)
+    assert remembering.points == plain.points
+    assert remembering.violations == plain.violations == []
 
 
 def test_the_same_seed_draws_the_same_stories() -> None:

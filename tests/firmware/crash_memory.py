@@ -10,7 +10,7 @@ from typing import Final
 import protocol.chain
 import protocol.cose
 import protocol.verify.chain
-from protocol.chain import Entry
+from protocol.chain import Entry, parse_body
 from protocol.entries import Body
 
 _REMEMBERED_MAX: Final = 1 << 15
@@ -18,7 +18,6 @@ _REMEMBERED_MAX: Final = 1 << 15
 
 def remember() -> None:
     """Remember from here on, in this process: it is meant for one that does nothing else."""
-    parse_body = protocol.verify.chain.parse_body
     bodies: dict[tuple[bytes, bytes | None], Body | None] = {}
 
     def body_of(entry: Entry) -> Body | None:
