@@ -8,13 +8,14 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain
 from multiprocessing import get_context
 from typing import Final
 
 from hw_sim.crash_store import Faults
-from scripts.campaigns.command import Campaign, Order
+from scripts.campaigns.command import Campaign, CannotRun, Order
 from scripts.campaigns.result import Row, at_least, measured, none_of
 from tests.firmware.crash_campaign import Found, cut_story
 from tests.firmware.crash_memory import remember
@@ -130,6 +131,12 @@ def _pool() -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(_worker_count(), mp_context=get_context("spawn"), initializer=remember)
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise CannotRun(
+            f"a process that cuts stories was ended from outside ({error})",
+            expected="all of them until the end",
+            next_step="look whether the memory ran out (dmesg); taskset -c 0 runs one process instead of one a core",
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -114,6 +114,13 @@ def test_a_violation_says_the_step_the_model_and_the_story() -> None:
     assert str(DAY) in sentence
 
 
+def test_a_story_that_the_camera_does_not_survive_is_a_violation_that_tells_it() -> None:
+    (sentence,) = cut_story(Story.of("record 1, record none"), 0, "1").violations
+
+    assert sentence.startswith("I7: the story ends with ValueError: ")
+    assert sentence.endswith("[record 1, record none]")
+
+
 def test_the_source_has_the_call_sites_that_a_reader_finds_in_it(tmp_path: Path) -> None:
     (tmp_path / "adapters").mkdir()
     (tmp_path / "adapters" / "card.py").write_text("def make(self):\n    self._store.remove(1)\n")

@@ -193,8 +193,11 @@ def _point(store: CrashStore, step: int) -> tuple[str, str]:
 
 
 def cut_story(story: Story, shared_acts: int, seed: str) -> Found:
-    """Cut a story from where it is its own, and kill it now and then."""
-    played = Played(story)
-    first_step = played.first_step(shared_acts=shared_acts)
-    campaign = Campaign(played, random=Random(seed), first_step=first_step)
-    return campaign.cut_everywhere().kill(one_in=KILLED_ONE_IN).found
+    """Cut a story from where it is its own, and kill it now and then. What the camera raises where it may not is a violation."""
+    try:
+        played = Played(story)
+        first_step = played.first_step(shared_acts=shared_acts)
+        campaign = Campaign(played, random=Random(seed), first_step=first_step)
+        return campaign.cut_everywhere().kill(one_in=KILLED_ONE_IN).found
+    except Exception as error:
+        return Found(violations=[f"I7: the story ends with {type(error).__name__}: {error} [{story}]"])
