@@ -48,9 +48,17 @@ def run(order: Order) -> tuple[Row, ...]:
     with _pool() as pool:
         caught = catch(VARIANTS, order, pool)
         found, story_count = cut_stories(order, pool, states_min=states_min)
-    for sentence in found.violations[:_VIOLATIONS_SHOWN_MAX]:
+    for sentence in unlike(found.violations)[:_VIOLATIONS_SHOWN_MAX]:
         print(f"violated, seed {order.seed}: {sentence}")
     return (measured("stories", story_count, "stories"), *state_rows(found, states_min), *site_rows(found), *caught)
+
+
+def unlike(violations: Sequence[str]) -> list[str]:
+    """Return the first of those that say the same of another step."""
+    first: dict[str, str] = {}
+    for sentence in violations:
+        first.setdefault(sentence.split(" [", 1)[0], sentence)
+    return list(first.values())
 
 
 def drawn(order: Order) -> Iterator[Story]:

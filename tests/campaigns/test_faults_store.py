@@ -14,7 +14,7 @@ from rich.console import Console
 from hw_sim.crash_store import Faults
 from scripts.campaigns.command import Campaign, Order, Progress, main
 from scripts.campaigns.faults import CAMPAIGNS
-from scripts.campaigns.faults_store import KINDS, STATES_MIN, catch, site_rows, state_rows
+from scripts.campaigns.faults_store import KINDS, STATES_MIN, catch, site_rows, state_rows, unlike
 from scripts.campaigns.result import Row
 from tests.firmware.crash_campaign import Found, cut_story
 from tests.firmware.crash_memory import remember
@@ -85,6 +85,12 @@ def test_a_violation_or_too_few_states_fail_the_campaign() -> None:
     assert exit_code(state_rows(Found(states={b"1"}), 1)) == 0
     assert exit_code(state_rows(Found(states={b"1"}), 2)) == 1
     assert exit_code(state_rows(Found(states={b"1"}, violations=["I1: gone"]), 1)) == 1
+
+
+def test_of_violations_that_say_the_same_of_other_steps_the_first_is_shown() -> None:
+    sentences = ["I1: gone [cut before step 1]", "I1: gone [cut before step 2]", "I2: gone [cut before step 2]"]
+
+    assert unlike(sentences) == [sentences[0], sentences[2]]
 
 
 def test_a_known_bad_camera_that_nothing_catches_fails_the_campaign(order: Order, capsys: Capture) -> None:
