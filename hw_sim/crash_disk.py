@@ -39,6 +39,10 @@ class Write:
     data: bytes
     is_in_limbo: bool = False
 
+    def within(self, size_bytes: int) -> "Write":
+        """Return what of it is left where the file ends at ``size_bytes``."""
+        return replace(self, data=self.data[: max(0, size_bytes - self.offset_bytes)])
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -62,12 +66,15 @@ class Inode:
     def synced(self) -> "Inode":
         """Return the file after a sync that succeeded."""
         durable = self.durable
-        left: list[Write | Cut] = []
+        left: list[Write] = []
         for change in self.pending:
             if isinstance(change, Write) and change.is_in_limbo:
                 left.append(change)
-            else:
-                durable = _apply(durable, change)
+                continue
+            durable = _apply(durable, change)
+            if isinstance(change, Cut):
+                # The system has dropped what it showed behind the cut: once the end is durable, it does not come back.
+                left = [kept for item in left if (kept := item.within(change.size_bytes)).data]
         return replace(self, durable=durable, pending=tuple(left))
 
     def failed(self) -> "Inode":

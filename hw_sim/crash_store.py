@@ -58,6 +58,10 @@ class CrashStore:
         self.steps: list[tuple[str, Disk]] = []
         """Every step that changed the disk or made it durable, with the disk before it."""
         self.appended: list[Appended] = []
+        self.asked_by: dict[int, str] = {}
+        """Who asked for a step, where somebody watches and says so."""
+        self.fault_step: int | None = None
+        """The first step that was made to go wrong."""
 
     @classmethod
     def of_killed(cls, disk: Disk) -> "CrashStore":
@@ -95,7 +99,7 @@ class CrashStore:
         for folder in sorted(names.folders):
             for number in sorted(number for (inside, _), number in names.entries.items() if inside == folder):
                 if self.disk.inodes[number].pending:
-                    self._sync_inode(number, f"settle {folder}")
+                    self._sync_inode(number, f"fdatasync {folder}, settling")
                     self.disk = self.disk.with_inode(number, self.disk.inodes[number].reread())
             if any(change.folder == folder for held in self.disk.names.values() for change in held.pending):
                 self._sync_folder(folder)
@@ -221,6 +225,7 @@ class CrashStore:
         self._write_count += 1
         if self._is_full:
             data = data[: len(data) // 2] if is_told else data[:0]
+            self.fault_step = self.step if self.fault_step is None else self.fault_step
         self._change(what, self.disk.with_inode(number, inode.changed(Write(len(inode.live), data))))
         if self._is_full:
             raise StoreFull(f"{what}: no space left on the card")
@@ -240,6 +245,8 @@ class CrashStore:
     def _is_failing(self) -> bool:
         is_failing = self._sync_count == self._faults.fail_at_sync
         self._sync_count += 1
+        if is_failing:
+            self.fault_step = self.step
         return is_failing
 
 

@@ -21,9 +21,11 @@ PARTIAL_SUFFIX: Final = ".partial"
 _TORN_KINDS: Final = frozenset(
     {
         "entry-signature-invalid", "device-signature-invalid", "entry-signature-missing", "body-mismatch", "body-invalid",
-        "entry-not-canonical",
+        "entry-not-canonical", "entry-signature-unexpected",
     }
 )  # fmt: skip
+"""What is found in a record of which a part came out as something else. Unexpected: its last byte, alone in the last sector, says
+that there is no second signature."""
 _OPENING_SIZE_BYTES_MAX: Final = 16_384
 """A longer chain has had more than its opening: the largest part of one is a checkpoint of 8 KiB."""
 _TORN_SIZE_BYTES_MAX: Final = RECORD_HEADER_SIZE_BYTES + ENTRY_SIZE_BYTES_MAX

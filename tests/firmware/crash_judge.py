@@ -38,8 +38,14 @@ class Card:
     erased: Mapping[tuple[bytes, bytes | None], Erased]
 
     @classmethod
-    def of(cls, image: Image) -> "Card":
-        found = {folder: _report(files.get(CHAIN_NAME, b"")) for folder, files in image.items()}
+    def of(cls, image: Image, *, is_recovered: bool = False) -> "Card":
+        """Read the chains; of a card that `damaged` judges too, together with the other files, and only once."""
+        found = {
+            folder: _read(folder, tuple(sorted(files.items())))[0]
+            if is_recovered
+            else _report(files.get(CHAIN_NAME, b""))
+            for folder, files in image.items()
+        }
         reports = {folder: report for folder, report in found.items() if report is not None}
         bodies = [body for report in reports.values() for _, body in report.bodies]
         return cls(
@@ -118,7 +124,7 @@ def _unproved(brought: ReceiptWithProof, card: Card) -> str | None:
 def damaged(card: Card, *, open_folder: str) -> Iterator[str]:
     """Find what a power cut does not excuse in a card that was recovered (I1)."""
     for folder, files in card.shifts.items():
-        for finding in _findings(folder, tuple(sorted(files.items()))):
+        for finding in _read(folder, tuple(sorted(files.items())))[1]:
             if not _is_excused(finding, card, is_open=folder == open_folder):
                 yield f"I1: {finding.sentence()}"
     for finding in succession_findings(card.reports):
@@ -150,13 +156,15 @@ def _report(chain: bytes) -> ChainReport | None:
 
 
 @lru_cache(maxsize=2000)
-def _findings(folder: str, files: tuple[tuple[str, bytes], ...]) -> tuple[Finding, ...]:
-    """Return what the verifier finds in a shift's folder."""
+def _read(folder: str, files: tuple[tuple[str, bytes], ...]) -> tuple[ChainReport | None, tuple[Finding, ...]]:
+    """Return the report on a shift's chain, and what the verifier finds in its folder."""
     held = dict(files)
     evidence, findings = read_shift(
         folder=folder, names=list(held), read=lambda name: iter((held[name],)), trust=_TRUST
     )
-    return (*findings, *(() if evidence is None else (*evidence.report.findings, *evidence.findings)))
+    if evidence is None:
+        return None, findings
+    return evidence.report, (*findings, *evidence.report.findings, *evidence.findings)
 
 
 def _is_excused(finding: Finding, card: Card, *, is_open: bool) -> bool:

@@ -20,6 +20,7 @@ from protocol.receipt import ChainSubject, RecordingSubject
 from protocol.verify.chain import ChainReport
 from protocol.verify.shift import recording_subject
 from tests.builders import make_agency, make_camera, make_receipt
+from tests.firmware.crash_sites import watched
 from tests.firmware.streams import delta_frame, key_frame
 from tests.protocol.ledgers import Ledger, with_ledger
 
@@ -55,6 +56,11 @@ class Promise:
     index: int
 
 
+def as_it_is(store: Store) -> Store:
+    """Return the card as it is."""
+    return store
+
+
 @dataclass(frozen=True)
 class Parts:
     """What of the camera is exchanged for something worse, to see that the judge finds it."""
@@ -62,7 +68,7 @@ class Parts:
     make_store: Callable[..., CrashStore] = CrashStore
     make_eraser: Callable[..., Eraser] = Eraser
     make_log: Callable[..., ShiftLog] = ShiftLog
-    wrap: Callable[[Store], Store] = lambda store: store
+    wrap: Callable[[Store], Store] = as_it_is
 
 
 class Life:
@@ -77,7 +83,7 @@ class Life:
         self.promises: list[Promise] = []
         self.clock = ManualClock(start_mono_ns=5_000_000_000, boot_id=digest("boot", name.encode())[:16])
         entropy = SeededEntropy(name)
-        card = parts.wrap(store)
+        card = parts.wrap(watched(store))
         checkpoints = CheckpointShelf(store=card, policy=AGENCY.policy)
         self.log = parts.make_log(
             store=card,
@@ -184,16 +190,3 @@ def receipts_for(report: ChainReport) -> tuple[bytes, ...]:
         assert subject is not None
         subjects.append(subject)
     return tuple(make_receipt(subject, report=report, agency=AGENCY, camera=CAMERA) for subject in subjects)
-
-
-def live_a_day(life: Life) -> None:
-    """Record twice, dock, record, take the first shift's receipts, dock, take one of the second's, switch off."""
-    life.start()
-    life.record(2)
-    life.record(1)
-    first = life.dock()
-    life.record(1)
-    life.receive(*receipts_for(life.report(first)))
-    second = life.dock()
-    life.receive(*receipts_for(life.report(second))[1:])
-    life.log.event("power-off")

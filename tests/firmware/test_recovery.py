@@ -91,6 +91,20 @@ def test_a_torn_entry_is_cut_with_the_media_that_it_describes(card: dict[str, Fi
     assert plan.trimmed_media_bytes > 0
 
 
+@pytest.mark.parametrize("rubbish", [b"\0", b"\xf5", b"\x40", b"\xff"])
+def test_an_entry_whose_last_byte_alone_is_torn_is_cut(card: dict[str, Files], rubbish: bytes) -> None:
+    """A sector may begin with it: it is the null in place of a second signature, and many a byte is readable there."""
+    files = card[open_folder(card)]
+    whole, end = record_ends(files[CHAIN_NAME])[-2:]
+    files[CHAIN_NAME] = files[CHAIN_NAME][: end - 1] + rubbish
+    life = recovered(card)
+
+    assert resumed_of(life).trimmed_chain_bytes == end - whole
+    assert not [
+        finding for finding in chain_report(life, life.log.folder).findings if finding.finding_class == "altered"
+    ]
+
+
 def test_resumed_says_what_was_cut(card: dict[str, Files]) -> None:
     files = card[open_folder(card)]
     files[CHAIN_NAME] += b"\0\0\2\1torn"

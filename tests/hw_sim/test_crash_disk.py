@@ -167,6 +167,21 @@ def test_bytes_whose_sync_failed_are_shown_but_never_written() -> None:
     assert contents(store) == {b"\0\0\0\0kept"}
 
 
+def test_bytes_whose_sync_failed_are_gone_where_the_file_was_cut_before_them_and_that_is_durable() -> None:
+    store = CrashStore({"shift": {"chain": b"kept"}}, faults=Faults(fail_at_sync=0))
+    store.append("shift", "chain", b"lost")
+    with pytest.raises(StoreUncertain):
+        store.sync("shift", "chain")
+    before_cut = contents(store)
+
+    store.truncate("shift", "chain", 6)
+
+    assert any(len(data) > 6 for data in before_cut)
+    assert all(len(data) <= 6 for data in contents(store))
+    store.truncate("shift", "chain", 4)
+    assert contents(store) == {b"kept"}
+
+
 def test_a_killed_process_leaves_everything_in_sight_and_nothing_more_durable() -> None:
     first = chain_store()
     first.append("shift", "chain", b"unsynced")
