@@ -49,7 +49,7 @@ LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "firmware.adapters": frozenset({"serial", "picamera2", "libcamera", "av"}),
     "dockd.shared.adapters": frozenset({"serial", "paho"}),
     "dockd.station.adapters": frozenset({"serial", "paho"}),
-    "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "obstore"}),
+    "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "obstore", "starlette", "uvicorn"}),
     "hw_sim": frozenset({"av", "iotcore", "numpy", "picamera2", "serial"}),
     BENCH: frozenset({"av", "iotcore", "numpy", "serial", "paho", "picamera2", "rich"}),
 }
