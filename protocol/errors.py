@@ -1,5 +1,14 @@
 """Faults of this package. What is learned about evidence is a finding (`protocol.verdict`), never one of these."""
 
+from typing import Literal
+
+LedgerFault = Literal[
+    "form", "key", "signature", "origin", "log-signature", "witnesses", "inclusion", "consistency", "leaf"
+]
+"""Why something of the ledger is refused: not in its one form; a public key that is none; a signature by a known key that does not
+hold; a checkpoint of another log; one that its log did not sign; one with too few cosignatures; a leaf that is not shown to be in the
+tree; a tree that is not shown to go on from another; a leaf that does not say what it was opened with."""
+
 
 class ProtocolError(Exception):
     """The root of this package's faults."""
@@ -36,6 +45,15 @@ class BadSignature(PeerError):
     def __init__(self, message: str) -> None:
         """Say what was found."""
         super().__init__(message, section="spec/01-encoding.md, 1.3")
+
+
+class LedgerRefused(PeerError):
+    """Something of the ledger does not hold; ``kind`` says in which way."""
+
+    def __init__(self, message: str, *, kind: LedgerFault, section: str) -> None:
+        """Say what was found and what was expected, name the way it failed, and cite the section."""
+        super().__init__(message, section=section)
+        self.kind: LedgerFault = kind
 
 
 class KeyBoxUnreadable(ProtocolError):
