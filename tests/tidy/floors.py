@@ -27,6 +27,7 @@ FLOORS: Final[Mapping[str, tuple[str, ...]]] = {
         "dockd.station.ports",
         "dockd.station.errors",
         "dockd.central.ports",
+        "dockd.central.witness_ports",
         "dockd.central.errors",
         "hw_sim",
     ),
