@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from socket import socket
+from socket import create_server, socket
 from typing import Any
 
 from dockd.central.adapters.witness_server import WitnessServer
@@ -80,10 +80,9 @@ class World:
 
 
 @contextmanager
-def serving(witness: Witnessing, **bounds: Any) -> Iterator[int]:
+def serving(witness: Witnessing, *, listener: socket | None = None, **bounds: Any) -> Iterator[int]:
     """Serve a witness on loopback, as it is served in earnest; give the port."""
-    with socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with listener or create_server(("127.0.0.1", 0)) as listener:
         is_ready = threading.Event()
         server = WitnessServer(witness, listener, on_ready=is_ready.set, **bounds)
         thread = threading.Thread(target=server.run)
