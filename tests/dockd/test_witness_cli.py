@@ -1,7 +1,7 @@
 """The witness's commands as a person at a shell uses them, with a real process, a real folder and real HTTP."""
 
 import json
-import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -27,6 +27,7 @@ from tests.builders import make_agency
 from tests.dockd.witnesses import NAME, PATIENCE_S, ask, forked_at, get, request_bytes
 from tests.protocol.ledger_log import LOG, ORIGIN, checkpoint_of
 
+DEPLOY = Path(__file__).parents[2] / "dockd/deploy"
 LOG_KEY = VerifierKey(ORIGIN, ED25519_TYPE, LOG.public_key).text
 
 
@@ -208,13 +209,23 @@ def test_a_port_that_is_taken_is_one_sentence(folder: Path, capsys: pytest.Captu
 
 
 def test_the_example_settings_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example = Path(__file__).parents[2] / "dockd/deploy/witness.example.toml"
     run("init", str(tmp_path / "w"), "--name", NAME)
-    os.replace(tmp_path / "w/witness.toml", tmp_path / "w/made.toml")
-    (tmp_path / "w/witness.toml").write_text(
-        example.read_text().replace("/var/lib/sealcam-witness/state", "state").replace("/etc/sealcam-witness/", "")
-    )
+    (tmp_path / "w/witness.toml").write_text((DEPLOY / "witness.example.toml").read_text())
 
     assert run("show", "--config", str(tmp_path / "w/witness.toml")) == 0
 
     assert "nothing yet" in capsys.readouterr().out
+
+
+def test_the_service_is_confined() -> None:
+    tool = shutil.which("systemd-analyze")
+    assert tool is not None, "systemd-analyze is not on PATH; as root: apt-get install systemd"
+    done = subprocess.run(
+        [tool, "security", "--offline=true", "--no-pager", "--threshold=15", str(DEPLOY / "sealcam-witness.service")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Overall exposure level" in done.stdout

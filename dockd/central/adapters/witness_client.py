@@ -123,7 +123,12 @@ class WitnessClients:
         return tuple(lines.values())
 
     def _tell(self, place: WitnessPlace, checkpoint: SignedCheckpoint, why: str) -> None:
-        fields: EventFields = {"witness": place.key.name, "url": place.url, "size": checkpoint.checkpoint.size, "reason": why}
+        fields: EventFields = {
+            "witness": place.key.name,
+            "url": place.url,
+            "size": checkpoint.checkpoint.size,
+            "reason": why,
+        }
         self._on_event("witness-silent", fields)
 
 

@@ -29,6 +29,7 @@ body {
 header, main, footer { max-width: 800px; margin: 0 auto; }
 h1, h2, p, dl, dd, ol { margin: 0; padding: 0; }
 h1 { font-size: clamp(1.6rem, 1.3rem + 1.5vw, 2.3rem); line-height: 1.15; margin: 6px 0 14px; }
+dl + p { margin-top: 14px; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin-bottom: 8px; }
 .kind, dt, .small { color: var(--soft); }
 .small { font-size: 0.92rem; }
@@ -112,7 +113,7 @@ def _log(report: Report, log: LogReport) -> str:
         rows += [
             ("Last signed", f"<time>{utc(log.at_s)}</time>"),
             ("Entries", f"{log.size:,d}"),
-            ("Root hash", f"<code>{format_base64(log.root)}</code>"),
+            ("Fingerprint (root hash)", f"<code>{format_base64(log.root)}</code>"),
             ("As signed", f'<a href="{log.origin_hash}/checkpoint">checkpoint with this signature</a>'),
         ]
     if log.fork is not None:
@@ -120,11 +121,18 @@ def _log(report: Report, log: LogReport) -> str:
         said = "The keeper of this ledger signed two different ledgers of one size. The second one was not signed here."
     if report.started_at_s is not None:
         rows += _tally(log.tally)
-    fork = "" if log.fork is None else f"<pre>{escape(log.fork.decode(errors='replace'))}</pre>"
+    fork = "" if log.fork is None else _fork(log.fork)
     listed = "".join(f"<dt>{what}</dt><dd>{value}</dd>" for what, value in rows)
     return (
         f'<section class="{kind}" data-origin="{escape(log.origin)}"><h2>{escape(log.origin)}</h2>'
         f'<p class="said">{said}</p><dl>{listed}</dl>{fork}</section>\n'
+    )
+
+
+def _fork(data: bytes) -> str:
+    return (
+        "<p>This is the second one, as its keeper signed it. Together with the checkpoint above it proves to anybody that "
+        f"the ledger was shown in two versions:</p><pre>{escape(data.decode(errors='replace'))}</pre>"
     )
 
 
@@ -135,18 +143,30 @@ def _entries(size: int) -> str:
 def _tally(tally: Tally) -> list[tuple[str, str]]:
     return [
         ("Signed", _times(tally.cosigned_count)),
-        ("Asked how far", _times(tally.asked_count)),
+        ("Asked how far it saw", _times(tally.asked_count)),
         ("Refused", _times(tally.refused_count)),
         ("Last refusal", _refusal(tally.last_refusal)),
     ]
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once"}.get(count, f"{count:,d} times")
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,d} times")
+
+
+# What the refusals of spec/08-ledger.md, 8.11 mean to a reader; a server's own come with a status too.
+_MEANING: Final = {
+    400: "the request was not in its proper form",
+    403: "the ledger's key had not signed it",
+    404: "this witness does not watch that ledger",
+    422: "it did not show that the ledger had only grown",
+}
 
 
 def _refusal(refusal: Refusal | None) -> str:
-    return "none" if refusal is None else f"{utc(refusal.at_s)}: {escape(refusal.reason)}"
+    if refusal is None:
+        return "none"
+    meaning = _MEANING.get(refusal.status, "it could not be answered")
+    return f'{utc(refusal.at_s)}: {meaning}.<br><span class="small">{escape(refusal.reason)}</span>'
 
 
 def _about(report: Report) -> str:
