@@ -12,6 +12,7 @@ from typing import Final
 
 from dockd.central.commands.ledger_arguments import add_ledger, add_ledger_options, ledger_of
 from dockd.central.commands.policy_arguments import add_policy
+from dockd.central.commands.witness_options import add_witness
 from dockd.central.errors import EvidenceFault, ObjectMissing
 from dockd.shared.errors import DockdError, OperatingError
 from protocol.errors import SettingsError
@@ -28,6 +29,9 @@ _EXAMPLES: Final = """examples:
   sealcam-central list   --config agency/central/central.toml
   sealcam-central show 3f9a --config agency/central/central.toml
   sealcam-central play 3f9a --config agency/central/central.toml --out 3f9a.mp4 --reason "case 12-345, review"
+  sealcam-central witness init  w --name witness.example.org/w1
+  sealcam-central witness trust --config w/witness.toml --policy policy --root FINGERPRINT
+  sealcam-central witness run   --config w/witness.toml --events
 
 exit code: 0 fine; 1 findings, or the footage asked for is not what it should be; 2 settings, files or machines cannot
 be used
@@ -69,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_provisioning(commands)
     add_policy(commands)
+    add_witness(commands)
     return parser
 
 

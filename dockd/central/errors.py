@@ -64,3 +64,11 @@ class StagingFull(StagingFault):
 
 class StagingUncertain(DockdError):
     """A write or an fsync of a staged file failed. The process ends, and the next one takes what its journals say."""
+
+
+class StateFault(OperatingError):
+    """A witness's state cannot be read, or a new one cannot be written; what it kept before stands."""
+
+
+class StateUncertain(DockdError):
+    """What a witness keeps durably is not known any more. The process ends, and the next one takes what is there."""

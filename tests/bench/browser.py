@@ -19,6 +19,32 @@ _FLAGS: Final = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 PATIENCE_S: Final = 20.0
+# Boxes that end to the right of what holds them, but for those that are cut off or scroll there on purpose.
+HANGING = """
+const wide = document.documentElement.clientWidth;
+return [...document.querySelectorAll('main *, header *, footer *')].filter(e => {
+  if (e.closest('.track, .heard, .command, thead')) return false;
+  const box = e.getBoundingClientRect();
+  return box.width > 0 && (box.right > wide + 0.5 || box.left < -0.5);
+}).map(e => e.outerHTML.slice(0, 80));
+"""
+# The ratio of WCAG 2, over the nearest ground that is painted; patterned bands give their words a plain ground of their own.
+FAINT = """
+const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(v => v / 255)
+  .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+  if (!/, 0\\)$/.test(c)) return c; } return 'rgb(255, 255, 255)'; };
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const faint = [];
+for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+  const e = node.parentElement;
+  if (!node.data.trim() || e.closest('script, style, video, .heard, .skip')) continue;
+  const [a, b] = [light(getComputedStyle(e).color), light(ground(e))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (ratio < 4.5) faint.push(ratio.toFixed(2) + ' ' + node.data.trim().slice(0, 40));
+}
+return [...new Set(faint)];
+"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +64,11 @@ class Browser:
 
     def open(self, page: Path, screen: Screen) -> None:
         """Open a page and wait until its films know how long they are."""
+        self.open_address(page.as_uri(), screen)
+        self.wait("return [...document.querySelectorAll('video')].every(film => film.readyState > 0)")
+
+    def open_address(self, address: str, screen: Screen) -> None:
+        """Open what is served at an address."""
         self.console()
         self.requests()
         self._command(
@@ -45,8 +76,7 @@ class Browser:
         )  # fmt: skip
         scheme = "dark" if screen.is_dark else "light"
         self._command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.driver.get(page.as_uri())
-        self.wait("return [...document.querySelectorAll('video')].every(film => film.readyState > 0)")
+        self.driver.get(address)
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from hw_sim.bench.timeline.page import page_of
 from hw_sim.bench.timeline.recording import Reel
-from tests.bench.browser import Browser, Screen, chromium
+from tests.bench.browser import FAINT, HANGING, Browser, Screen, chromium
 from tests.bench.running import report_of, run_bench
 from tests.bench.told_days import FIRST, good_day, stopped_day
 
@@ -90,7 +90,7 @@ def test_nothing_hangs_over_the_edge(
         browser.open(page, screen)
 
         assert browser.run("return document.documentElement.scrollWidth") <= screen.width_px
-        assert browser.run(_HANGING) == []
+        assert browser.run(HANGING) == []
 
 
 @SCREENS
@@ -100,7 +100,7 @@ def test_texts_stand_out_from_their_ground(
     for page in (run[0], stopped_page):
         browser.open(page, screen)
 
-        assert browser.run(_FAINT) == []
+        assert browser.run(FAINT) == []
 
 
 @pytest.mark.parametrize("screen", [DESK, DARK_PHONE], ids=["desk", "dark phone"])
@@ -171,15 +171,6 @@ def test_the_page_can_be_printed_with_a_picture_instead_of_the_player(
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-# Boxes that end to the right of what holds them, but for those that are cut off or scroll there on purpose.
-_HANGING = """
-const wide = document.documentElement.clientWidth;
-return [...document.querySelectorAll('main *, header *, footer *')].filter(e => {
-  if (e.closest('.track, .heard, .command, thead')) return false;
-  const box = e.getBoundingClientRect();
-  return box.width > 0 && (box.right > wide + 0.5 || box.left < -0.5);
-}).map(e => e.outerHTML.slice(0, 80));
-"""
 _COVERED_MARKS = """
 return [...document.querySelectorAll('.marks')].flatMap(marks => {
   const boxes = [...marks.querySelectorAll('.number')].map(e => [e.textContent, e.getBoundingClientRect()]);
@@ -187,21 +178,4 @@ return [...document.querySelectorAll('.marks')].flatMap(marks => {
     .filter(([, other]) => one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom)
     .map(([b]) => a + ' and ' + b));
 });
-"""
-# The ratio of WCAG 2, over the nearest ground that is painted; patterned bands give their words a plain ground of their own.
-_FAINT = """
-const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(v => v / 255)
-  .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-  if (!/, 0\\)$/.test(c)) return c; } return 'rgb(255, 255, 255)'; };
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-const faint = [];
-for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-  const e = node.parentElement;
-  if (!node.data.trim() || e.closest('script, style, video, .heard, .skip')) continue;
-  const [a, b] = [light(getComputedStyle(e).color), light(ground(e))];
-  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5) faint.push(ratio.toFixed(2) + ' ' + node.data.trim().slice(0, 40));
-}
-return [...new Set(faint)];
 """

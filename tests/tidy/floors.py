@@ -28,6 +28,7 @@ FLOORS: Final[Mapping[str, tuple[str, ...]]] = {
         "dockd.station.errors",
         "dockd.central.ports",
         "dockd.central.ledger_ports",
+        "dockd.central.witness_ports",
         "dockd.central.errors",
         "hw_sim",
     ),
@@ -50,7 +51,7 @@ LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "firmware.adapters": frozenset({"serial", "picamera2", "libcamera", "pkcs11", "av"}),
     "dockd.shared.adapters": frozenset({"serial", "paho"}),
     "dockd.station.adapters": frozenset({"serial", "paho"}),
-    "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "alembic", "obstore"}),
+    "dockd.central.adapters": frozenset({"paho", "sqlalchemy", "alembic", "obstore", "starlette", "uvicorn"}),
     "hw_sim": frozenset({"av", "iotcore", "numpy", "picamera2", "serial"}),
     BENCH: frozenset({"av", "iotcore", "numpy", "serial", "paho", "picamera2", "rich"}),
 }

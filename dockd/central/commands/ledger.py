@@ -12,6 +12,7 @@ from dockd.central.adapters.private_files import read_private
 from dockd.central.adapters.settings_file import read_policy, read_settings
 from dockd.central.adapters.system import EventLines, SystemClock, SystemEntropy
 from dockd.central.adapters.tile_folder import TileFolder
+from dockd.central.adapters.witness_client import WitnessClients, WitnessPlace
 from dockd.central.app.ledger import Ledger, queue_old_receipts, queue_policy_and_cameras
 from dockd.central.app.ledger_reading import LedgerReader, ReceiptProofs
 from dockd.central.app.publishing import NoWitnesses, Publisher
@@ -19,9 +20,11 @@ from dockd.central.app.sequencer import Sequencer
 from dockd.central.core.ledger_tree import CHECKPOINT_NAME
 from dockd.central.errors import SettingsFault
 from dockd.central.ledger_ports import Cosigning
-from dockd.central.ports import ProofOf
+from dockd.central.ports import OnEvent, ProofOf
 from dockd.central.settings import CentralSettings, LedgerSettings
+from protocol.errors import LedgerRefused
 from protocol.keys import SoftwareEd25519
+from protocol.ledger.note import VerifierKey, parse_verifier_key
 from protocol.ledger.trust import LedgerTrust
 from protocol.policy import Policy
 
@@ -46,7 +49,9 @@ def run_ledger(config: Path, *, has_events: bool) -> int:
         closing(SqliteCatalogue(settings.storage.catalogue_file)) as catalogue,
     ):
         sequencer = Sequencer(store=store, queue=queue, key=key, trust=trust, on_event=events)
-        publisher = Publisher(store=store, reader=sequencer.reader, cosigning=_cosigning(settings), on_event=events)
+        publisher = Publisher(
+            store=store, reader=sequencer.reader, cosigning=_cosigning(settings, trust, events), on_event=events
+        )
         queue_policy_and_cameras(queue, policy, catalogue.cameras(), entropy)
         old_count = queue_old_receipts(queue, entropy)
         stop = threading.Event()
@@ -129,6 +134,24 @@ def _read_ledger_key(file: Path, trust: LedgerTrust, policy: Policy) -> Software
     return key
 
 
-def _cosigning(settings: CentralSettings) -> Cosigning:
-    """Return who asks the witnesses. The client for their wire is still to come: until then none answers."""
-    return NoWitnesses()
+def _cosigning(settings: CentralSettings, trust: LedgerTrust, on_event: OnEvent) -> Cosigning:
+    """Return who asks the witnesses that the settings name.
+
+    Raises:
+        SettingsFault: a key or an address of theirs cannot be used.
+    """
+    if not settings.witness:
+        return NoWitnesses()
+    places = tuple(WitnessPlace(_verifier_key(witness.key), witness.url) for witness in settings.witness)
+    return WitnessClients(places, on_event=on_event, enough=trust.witness_threshold)
+
+
+def _verifier_key(text: str) -> VerifierKey:
+    try:
+        return parse_verifier_key(text)
+    except LedgerRefused as error:
+        raise SettingsFault(
+            f"witness key {text!r} is none ({error})",
+            expected="a verifier key: name+id+key",
+            next_step="copy the line that the witness's `witness init` printed",
+        ) from error
