@@ -36,6 +36,7 @@ from hw_sim.bench.options import (
 from hw_sim.bench.port_run import play_at_port, require_port
 from hw_sim.bench.run import play, resume
 from hw_sim.bench.timeline.write import with_timeline
+from hw_sim.bench.witnesses import WITNESSES_MAX, make_witnesses
 from hw_sim.bench.world import World
 from hw_sim.video_file import VIDEO_EXPECTED, VIDEO_NEXT_STEP, UnusableVideo, probe
 
@@ -151,6 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         help="the CA of a running broker's own certificate, where that is not the agency's",
     )
     run.add_argument(
+        "--witnesses",
+        type=int,
+        choices=range(WITNESSES_MAX + 1),
+        default=0,
+        metavar="N",
+        help=f"so many witnesses cosign the ledger, and a camera erases only behind all of them (0 to {WITNESSES_MAX}, default 0)",
+    )
+    run.add_argument(
         "--fault",
         choices=FAULTS,
         metavar="NAME",
@@ -220,6 +229,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         video=None if options.video is None else options.video.resolve(),
         video_format=video_format,
         camera=options.camera,
+        witness_count=options.witnesses,
         camera_port=options.camera_port,
         wait_s=options.wait_s,
     )
@@ -280,11 +290,23 @@ def _agency(folder: Path, told: RunOptions, board: Board, *, is_resumed: bool) -
     if told.agency_folder is not None:
         is_continued = told.camera_port is not None
         return BenchAgency.adopt(told.agency_folder, folder, board.step, may_hold_footage=is_continued)
-    return BenchAgency.provision(folder, board.step)
+    return BenchAgency.provision(folder, board.step, witnesses=make_witnesses(folder.parent, told.witness_count))
 
 
 def _require_fitting(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
+    if options.fault == "witness-stopped" and options.witnesses == 0:
+        raise BenchError(
+            "--fault witness-stopped without witnesses",
+            expected="one that can be stopped",
+            next_step="add --witnesses 2",
+        )
+    if options.agency is not None and options.witnesses:
+        raise BenchError(
+            f"--witnesses {options.witnesses} with --agency {options.agency}",
+            expected="an agency that the bench makes: an old policy names no new witnesses",
+            next_step="leave one of the two out",
+        )
     is_running_already = options.broker not in (MOSQUITTO, EMBEDDED)
     if is_running_already and options.agency is None:
         raise BenchError(

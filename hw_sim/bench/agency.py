@@ -6,7 +6,7 @@ Ports change from start to start, so settings are written anew at each; keys, po
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,11 +15,13 @@ from dockd.central.adapters.private_files import write_new
 from dockd.central.adapters.settings_file import read_policy
 from dockd.central.adapters.system import SystemClock, SystemEntropy
 from dockd.central.commands.provision import enrol_camera, provision_agency
-from dockd.central.core.toml_text import Table, Value, toml_text
+from dockd.central.core.ledger_plan import new_ledger
+from dockd.central.core.toml_text import Settings, Table, toml_text
 from dockd.shared.password import read_password
 from hw_sim.bench.broker import BrokerTls
 from hw_sim.bench.broker_process import BenchBroker
 from hw_sim.bench.errors import BenchError
+from hw_sim.bench.witnesses import BenchWitness
 from protocol.policy import TrustedPolicy
 
 NAME: Final = "Bench City"
@@ -54,9 +56,11 @@ class BenchAgency:
     policy: TrustedPolicy
 
     @classmethod
-    def provision(cls, folder: Path, say: Callable[[str], None]) -> "BenchAgency":
-        """Make a new agency with one dock, one ingest worker and one camera."""
-        say(f"provisions {NAME}: offline root, policy, vault, escrow, central, a dock, a camera, TLS")
+    def provision(
+        cls, folder: Path, say: Callable[[str], None], *, witnesses: Sequence[BenchWitness] = ()
+    ) -> "BenchAgency":
+        """Make a new agency with one dock, one ingest worker, one camera, and a ledger that all of ``witnesses`` must cosign."""
+        say(f"provisions {NAME}: offline root, policy, vault, escrow, central, a ledger, a dock, a camera, TLS")
         clock, entropy = SystemClock(), SystemEntropy()
         provision_agency(
             folder,
@@ -66,9 +70,13 @@ class BenchAgency:
             docks=(DOCK,),
             worker=WORKER,
             broker_host=BROKER_HOST,
+            ledger=new_ledger(NAME, witnesses=tuple((witness.verifier_key, witness.url) for witness in witnesses)),
         )
         enrol_camera(folder, serial=SERIAL, entropy=entropy, now_ms=clock.unix_ms())
-        return cls.load(folder)
+        made = cls.load(folder)
+        for witness in witnesses:
+            witness.trust(folder / "policy" / "policy", made.fingerprint)
+        return made
 
     @classmethod
     def load(cls, folder: Path) -> "BenchAgency":
@@ -91,6 +99,11 @@ class BenchAgency:
         if not (folder / "cameras" / SERIAL).exists():
             enrol_camera(folder, serial=SERIAL, entropy=SystemEntropy(), now_ms=SystemClock().unix_ms())
         return cls.load(folder)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Say whether the policy names a ledger: one that was provisioned without has none."""
+        return self.policy.policy.ledger is not None
 
     @property
     def fingerprint(self) -> str:
@@ -160,6 +173,7 @@ class BenchAgency:
         card: Path,
         spool: Path,
         pre_event_s: int,
+        witnesses: Sequence[BenchWitness] = (),
     ) -> None:
         """Write the settings of central, dock and camera for the ports of this start."""
         clients = {name: _client(folder, name, broker, broker_ca) for name, folder in self._clients().items()}
@@ -171,6 +185,8 @@ class BenchAgency:
             "vault": {"socket_file": "../vault/vault.socket"},
             "broker": clients[WORKER],
             "ingest": {"name": WORKER, "free_bytes_min": 64 << 20},
+            **({"ledger": {"folder": "ledger", "key_file": "ledger.key"}} if self.has_ledger else {}),
+            "witness": tuple({"key": witness.verifier_key, "url": witness.url} for witness in witnesses),
         })  # fmt: skip
         _write(self.dock_settings, {
             "dock_name": DOCK,
@@ -263,5 +279,5 @@ def require_adoptable(source: Path, *, may_hold_footage: bool = False) -> None:
         )
 
 
-def _write(path: Path, values: Mapping[str, Value | Table]) -> None:
+def _write(path: Path, values: Settings) -> None:
     path.write_text(toml_text(values, comment="Written by the bench at each start."))

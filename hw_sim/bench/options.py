@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PartFault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key"]
+PartFault = Literal["central-stopped", "broker-acknowledges-only", "vault-wrong-key", "witness-stopped"]
 """Faults of what is behind the camera: they last, and `resume` heals them."""
 CameraFaultName = Literal[
     "camera-dropped-frames", "camera-late-buffer", "camera-stalled-sensor", "camera-gone", "camera-encoder-error",
@@ -49,6 +49,7 @@ class RunOptions(BaseModel):
     video: Path | None = None
     video_format: str | None = None
     camera: str = "simulated"
+    witness_count: Annotated[int, Field(ge=0, le=8)] = 0
     camera_port: Path | None = None
     """Where a real camera docks; then no camera is simulated."""
     wait_s: Annotated[float, Field(gt=0)] = 600.0

@@ -67,6 +67,10 @@ class Report(BaseModel):
     video: str | None
     broker: str
     broker_client_auth: str
+    ledger: str | None = None
+    """The ledger's origin, where the agency keeps one."""
+    witnesses: int = 0
+    """How many of them must have cosigned before a camera erases."""
     seed: int
     fault: str | None
     sealed: str

@@ -251,6 +251,8 @@ def report_of(world: World, options: RunOptions, docking: Docking, outcome: Outc
         video=None if options.video is None else f"{options.video.name}: {options.video_format}",
         broker=world.broker.title,
         broker_client_auth=world.broker.client_auth,
+        ledger=None if world.policy.ledger is None else world.policy.ledger.origin,
+        witnesses=world.policy.witness_threshold,
         seed=options.seed,
         fault=options.fault,
         sealed=world.relative(world.sealed),

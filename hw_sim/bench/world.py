@@ -18,6 +18,7 @@ from hw_sim.bench.children import Child, ChildEvent, EventLog, OnEvent
 from hw_sim.bench.exposure import Exposure
 from hw_sim.bench.options import PartFault, RunOptions
 from hw_sim.bench.recorded import Recorded, load_recorded, save_recorded
+from hw_sim.bench.witnesses import find_witnesses
 from hw_sim.cable import SerialCable
 from protocol.policy import Policy
 
@@ -25,6 +26,7 @@ _FAULT_WORDS: Final[dict[PartFault, str]] = {
     "central-stopped": "central's ingest worker is stopped",
     "broker-acknowledges-only": "the broker is replaced by one that acknowledges and delivers nothing",
     "vault-wrong-key": "the vault is started again with a key that opens nothing",
+    "witness-stopped": "one of the witnesses is stopped",
 }
 
 
@@ -54,6 +56,16 @@ class World:
             "central", "-m", "dockd.central", "ingest", "--config", str(agency.central_settings), "--events"
         )
         self.vault = self._child("vault", "-m", "dockd.central", "vault", "--config", str(agency.vault_settings))
+        self._ledger = self._child(
+            "ledger", "-m", "dockd.central", "ledger", "--config", str(agency.central_settings), "--events"
+        )
+        self._places = find_witnesses(out)
+        self._witnesses = tuple(
+            self._child(
+                place.name, "-m", "dockd.central", "witness", "run", "--config", str(place.settings), "--events"
+            )
+            for place in self._places
+        )
         self.children: tuple[Child, ...] = ()
 
     def __enter__(self) -> "World":
@@ -62,7 +74,7 @@ class World:
 
     def __exit__(self, *_: object) -> None:
         """Stop everything, the camera first: what it holds is durable."""
-        for child in (self.camera, self.dock, self.ingest, self.vault):
+        for child in (self.camera, self.dock, self.ingest, self._ledger, *self._witnesses, self.vault):
             child.stop()
         if self._liar is not None:
             self._liar.stop()
@@ -87,12 +99,17 @@ class World:
     def start(self, options: RunOptions) -> None:
         """Start broker, vault, central, dock and camera, with the camera in the dock; a camera at a port comes by itself."""
         self.broker.start()
+        for place in self._places:
+            place.move_to_free_port()
         dock_port = self.cable.dock_port if options.camera_port is None else options.camera_port
         self.agency.write_settings(
             broker=self.broker, broker_ca=self._options.broker_ca, dock_port=dock_port, camera_port=self.cable.camera_port,
             card=self.card, spool=self.spool, pre_event_s=options.pre_event_s,
+            witnesses=self._places,
         )  # fmt: skip
-        self.children = (self.vault, self.ingest, self.dock)
+        self.children = (self.vault, self.ingest, self.dock, *self._witnesses)
+        if self.agency.has_ledger:
+            self.children += (self._ledger,)
         if options.camera_port is None:
             self.cable.plug()
             self.children += (self.camera,)
@@ -102,8 +119,7 @@ class World:
     def break_by(self, fault: PartFault) -> str:
         """Break one part as ``fault`` says, and return it in words."""
         if fault == "central-stopped":
-            self.ingest.stop()
-            self.children = (self.vault, self.dock, self.camera)
+            self._without(self.ingest).stop()
         elif fault == "broker-acknowledges-only":
             self.broker.stop()
             tls = self.agency.broker_tls
@@ -112,13 +128,20 @@ class World:
                 deliver_retained=True, port=self.broker.port,
             )  # fmt: skip
             self._liar.start()
+        elif fault == "witness-stopped":
+            self._without(self._witnesses[-1]).stop()
         else:
-            self.vault.stop()
+            self._without(self.vault).stop()
             wrong = self.agency.write_wrong_vault()
             self.vault = self._child("vault", "-m", "dockd.central", "vault", "--config", str(wrong))
-            self.children = (self.vault, self.ingest, self.dock, self.camera)
+            self.children += (self.vault,)
             self.vault.start()
         return _FAULT_WORDS[fault]
+
+    def _without(self, child: Child) -> Child:
+        """Return a child that may end from here on."""
+        self.children = tuple(other for other in self.children if other is not child)
+        return child
 
     def require_alive(self) -> None:
         """Raise the fault of the first child that ended and should not have.
@@ -132,8 +155,7 @@ class World:
 
     def stop_camera(self) -> None:
         """Power the camera off in order; its card can be looked at then."""
-        self.children = tuple(child for child in self.children if child is not self.camera)
-        self.camera.stop()
+        self._without(self.camera).stop()
 
     def restart_camera(self) -> int | None:
         """Start the camera's program again, which has ended by itself, and return its exit code.
