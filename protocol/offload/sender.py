@@ -33,7 +33,8 @@ OPEN_AGAIN_MS_MAX: Final = 30_000
 STALL_MS: Final = 15_000
 FIN_AGAIN_MS: Final = 15_000
 FINS_UNANSWERED_MAX: Final = 2
-WAIT_MS_MIN: Final = 5_000
+WAIT_MS_MIN: Final = 500
+"""A receipt waits for its ledger and the witnesses for about as long."""
 HELD_WAIT_MS_MAX: Final = 60_000
 REFUSED_WAIT_MS_MAX: Final = 3_600_000
 

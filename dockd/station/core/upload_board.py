@@ -12,7 +12,6 @@ from protocol.offload.sender_table import State
 
 TRANSFERS_AT_ONCE: Final = 4
 ASK_AGAIN_MS_MIN: Final = 500
-"""A receipt waits for the ledger for about as long."""
 ASK_AGAIN_MS_MAX: Final = 60_000
 ACTIVE: Final = frozenset({State.OPENING, State.SENDING, State.FINISHING})
 WAITING: Final = frozenset({State.HELD, State.REFUSED})
