@@ -7,6 +7,7 @@ from protocol.verdict import CLASS_OF_KIND
 from scripts.campaigns.attacks import (
     bytes_of_chain,
     entries_of_chain,
+    ledger_proofs,
     media,
     shifts_and_cards,
     signatures,
@@ -32,6 +33,7 @@ CATALOGUE: Final = named(
     signatures.KINDS,
     media.KINDS,
     trust_of_evidence.KINDS,
+    ledger_proofs.KINDS,
     shifts_and_cards.KINDS,
     undetectable.KINDS,
 )

@@ -109,7 +109,7 @@ def _trim_start(random: Random, count: int) -> Iterator[Attack]:
         yield with_entries(written, written.shift.entries[at:], f"entries before {at} are cut off", OUT_OF_PLACE, at)
 
 
-@KINDS.kind("trim-end", "a chain ends earlier than it did, and no receipt is there")
+@KINDS.kind("trim-end", "a chain ends earlier than it did, and no receipt is there", is_whole=True)
 def _trim_end(random: Random, count: int) -> Iterator[Attack]:
     for written, at in at_every_entry(first=1):
         evidence = written.with_files(without_receipts(written) | {"chain": records(written.shift.entries[:at])})
