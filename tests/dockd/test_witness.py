@@ -17,8 +17,8 @@ from protocol.ledger.add_checkpoint import (
     AddCheckpoint,
     format_add_checkpoint,
 )
-from protocol.ledger.checkpoint import Checkpoint, parse_signed_checkpoint
-from protocol.ledger.note import cosigners, signers
+from protocol.ledger.checkpoint import Checkpoint, SignedCheckpoint, parse_signed_checkpoint
+from protocol.ledger.note import Note, cosigners, sign_text, signers
 from tests.dockd.witnesses import (
     KEY,
     PATIENCE_S,
@@ -158,6 +158,20 @@ def test_lines_of_others_are_not_kept(port: int) -> None:
     assert len(kept.note.signatures) == 2
     assert signers(kept.note, (LOG.public_key,))
     assert cosigners(kept.note, (KEY.public_key,))
+
+
+def test_of_a_signature_under_several_names_the_origins_is_kept(port: int) -> None:
+    own = signed(checkpoint_of(40))
+    (line,) = own.note.signatures
+    # A key id binds the name, so that another one is its holder's to make.
+    other = sign_text(own.note.text, "another.example", LOG)
+    note = Note(own.note.text, (other, line, other))
+
+    ask(port, format_add_checkpoint(AddCheckpoint(0, (), SignedCheckpoint(own.checkpoint, note))))
+
+    kept = parse_signed_checkpoint(get(port, f"/{origin_hash(ORIGIN)}/checkpoint").body)
+    assert kept.note.signatures[0] == line
+    assert len(kept.note.signatures) == 2
 
 
 def test_only_logs_that_were_cosigned_have_a_checkpoint(port: int) -> None:

@@ -1,18 +1,22 @@
 """The witness's commands as a person at a shell uses them, with a real process, a real folder and real HTTP."""
 
+import http.client
 import json
 import shutil
 import signal
+import ssl
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dockd.central.__main__ import main
+from dockd.central.adapters.certificate_authority import CertificateAuthority, Usage
 from protocol.ledger.note import (
     COSIGNATURE_TYPE,
     ED25519_TYPE,
@@ -160,6 +164,40 @@ def test_a_running_witness_cosigns_and_one_that_was_killed_remembers(
 def _line(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> str:
     run("show", "--config", str(folder / "witness.toml"), "--json")
     return str(json.loads(capsys.readouterr().out)[name])
+
+
+def test_show_finds_a_log_that_signed_two_trees(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(folder) as (_, port):
+        ask(port, request_bytes(0, 40))
+        ask(port, request_bytes(40, 40, tree=forked_at(10)))
+
+    assert run("show", "--config", str(folder / "witness.toml")) == 1
+
+    assert "FORK     this log signed a second tree of one size" in capsys.readouterr().out
+
+
+def test_it_speaks_tls_with_a_certificate_of_its_own(folder: Path) -> None:
+    now = datetime.now(UTC)
+    authority = CertificateAuthority.create(folder, agency="Witness", now=now)
+    authority.issue("broker", Usage.BROKER, folder=folder, now=now, hosts=("localhost",))
+    settings = folder / "witness.toml"
+    settings.write_text('certificate_file = "broker.pem"\ntls_key_file = "broker.key"\n' + settings.read_text())
+    trust = ssl.create_default_context(cafile=str(authority.ca_file))
+
+    with running(folder) as (_, port):
+        connection = http.client.HTTPSConnection("localhost", port, timeout=PATIENCE_S, context=trust)
+        connection.request("POST", "/add-checkpoint", request_bytes(0, 40))
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_a_certificate_that_is_none_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = folder / "witness.toml"
+    settings.write_text('certificate_file = "gone.pem"\ntls_key_file = "gone.key"\n' + settings.read_text())
+
+    assert run("run", "--config", str(settings)) == 2
+
+    assert "gone.key cannot be used together" in capsys.readouterr().err
 
 
 def test_show_says_what_is_kept_without_the_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

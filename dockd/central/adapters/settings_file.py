@@ -27,7 +27,7 @@ def read_settings(file: Path, model: type[AnySettings]) -> AnySettings:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsFault(
             f"settings {file} cannot be read ({why})",
-            expected="a TOML file like deploy/central.example.toml or deploy/vault.example.toml",
+            expected="a TOML file like those in deploy/, central.example.toml and the others",
             next_step="name the file with --config",
         ) from error
     return _placed(load_settings(text, str(file), model), file.resolve().parent)

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from dockd.central.errors import SettingsFault
+from dockd.central.ledger_ports import Cosigning
 from dockd.central.ports import EventFields, OnEvent
 from dockd.shared.errors import DockdError
 from protocol.errors import LedgerRefused
@@ -231,3 +232,6 @@ def _connect(parts: SplitResult, timeout_s: float) -> http.client.HTTPConnection
 def _hang_up(connection: http.client.HTTPConnection) -> None:
     with suppress(OSError, AttributeError):  # not connected yet, or closed by now
         connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+_: type[Cosigning] = WitnessClients

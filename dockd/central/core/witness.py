@@ -67,8 +67,13 @@ def without_others(signed: SignedCheckpoint, log_keys: Sequence[bytes]) -> Signe
 
 
 def _by(signed: SignedCheckpoint, log_keys: Sequence[bytes]) -> tuple[NoteSignature, ...]:
-    lines = (line for line in signed.note.signatures if any(line.claims(ED25519_TYPE, key) for key in log_keys))
-    return tuple(dict.fromkeys(lines))
+    """Return one line a key, under the origin's name where there is one: the log's holder may sign under several."""
+    found: dict[bytes, NoteSignature] = {}
+    for key in log_keys:
+        for line in signed.note.signatures:
+            if line.claims(ED25519_TYPE, key) and (key not in found or line.name == signed.checkpoint.origin):
+                found[key] = line
+    return tuple(found.values())
 
 
 def parse_seen(data: bytes, origin: str | None, witness: VerifierKey) -> Seen:
