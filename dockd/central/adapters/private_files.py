@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from dockd.central.errors import SettingsFault
@@ -51,14 +52,46 @@ def write_new(file: Path, data: bytes, *, mode: int = 0o600) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(file.parent)
     except OSError as error:
         raise SettingsFault(
             f"{file} cannot be written ({error.strerror})",
             expected="a new file in a folder that this user may write to, with space left",
             next_step="name another folder, or check owner, mode and free space of this one",
         ) from error
+
+
+def replace(file: Path, data: bytes) -> None:
+    """Write a file anew, with the mode that it had: the old or the new one whatever happens, the new one durable on return.
+
+    Raises:
+        SettingsFault: it cannot be written; the old one stands.
+    """
+    try:
+        mode = file.stat().st_mode & 0o777
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.absolute().parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                os.fchmod(descriptor, mode)
+                stream.write(data)
+                stream.flush()
+                os.fsync(descriptor)
+            os.replace(name, file)
+        except OSError:
+            os.unlink(name)
+            raise
+        _sync_folder(file.absolute().parent)
+    except OSError as error:
+        raise SettingsFault(
+            f"{file} cannot be written ({error.strerror})",
+            expected="a file that is there, in a folder that this user may write to, with space left",
+            next_step="check owner, mode and free space, and run this again",
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -4,13 +4,11 @@ A draft is a file that travels: made at central, signed on the machine where a r
 enough have signed. Nothing is published that an earlier version, another root or too few signatures would make.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from dockd.central.adapters.private_files import read_private, write_new
+from dockd.central.adapters.private_files import read_private, replace, write_new
 from dockd.central.adapters.settings_file import read_public
 from dockd.central.core.policy_draft import Changes, differences, next_draft
 from dockd.central.errors import SettingsFault
@@ -77,7 +75,7 @@ def policy_sign(file: Path, *, key_file: Path, against: Path | None) -> int:
             expected="a key of the root that the draft names",
             next_step="take the key from the safe again",
         ) from error
-    _replace(file, signed.encoded())
+    replace(file, signed.encoded())
     left = signed.root.threshold - signed.signature_count
     print(f"{file}: version {signed.policy.version}, signed by {signed.signature_count} of {len(signed.root.keys)}")
     print(f"{left} more must sign" if left > 0 else "Now: sealcam-central policy publish AGENCY " + file.name)
@@ -104,7 +102,7 @@ def policy_publish(agency: Path, file: Path) -> int:
     # The agency's own copy goes last: after a crash the same command finds the rest undone.
     places = [*_places(agency), agency / _POLICY_FILE]
     for place in places:
-        _replace(place, after.signed_bytes)
+        replace(place, after.signed_bytes)
     print(f"policy version {after.policy.version} stands in {len(places)} places below {agency}")
     print(
         "Now copy each dock's and each camera's to it, and start vault, ingest and docks again: they read it when they start."
@@ -151,27 +149,3 @@ def _unusable(file: Path, error: PeerError) -> SettingsFault:
         expected="a policy, or a draft of one, as sealcam-central made it",
         next_step="have the missing root keys sign it, or copy it again from where it was made",
     )
-
-
-def _replace(file: Path, data: bytes) -> None:
-    """Write a file anew, the old or the new one whatever happens."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if file.exists():
-            os.chmod(name, file.stat().st_mode & 0o777)
-        os.replace(name, file)
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise SettingsFault(
-            f"{file} cannot be written ({error.strerror})",
-            expected="a folder that this user may write to, with space left",
-            next_step="check its owner and free space, and run this again",
-        ) from error

@@ -1,11 +1,10 @@
 """`witness init` and `witness trust`: a witness's key and settings, and which logs it watches."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Final
 
-from dockd.central.adapters.private_files import write_new
+from dockd.central.adapters.private_files import replace, write_new
 from dockd.central.adapters.settings_file import read_policy, read_settings
 from dockd.central.core.toml_text import toml_text
 from dockd.central.errors import SettingsFault
@@ -114,28 +113,6 @@ def trust_log(config: Path, origin: str | None, keys: tuple[str, ...]) -> int:
         )
     text = config.read_text(encoding="utf-8") + toml_text({"logs": [{"origin": origin, "keys": keys}]}, comment="")[1:]
     load_settings(text, str(config), WitnessProgramSettings)
-    _replace(config, text)
+    replace(config, text.encode())
     print(f"{origin} is watched from the next start of the witness on")
     return 0
-
-
-def _replace(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.new")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.chmod(file.stat().st_mode & 0o777)
-        partial.replace(file)
-        descriptor = os.open(file.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise SettingsFault(
-            f"{file} cannot be written ({error.strerror})",
-            expected="settings that this user may change",
-            next_step="check owner and mode of the file and its folder",
-        ) from error
