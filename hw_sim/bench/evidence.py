@@ -4,6 +4,7 @@ It reads with the protocol's own verifier, and compares bytes; it believes no pr
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +31,10 @@ def closed_shifts(card: Path) -> tuple[ClosedShift, ...]:
     found = []
     for folder in shift_folders(card):
         parsed = parse_shift_folder(folder.name)
-        chain = folder / CHAIN_NAME
-        report = verify_chain(chain.read_bytes()) if parsed is not None and chain.exists() else None
-        if parsed is not None and report is not None and report.is_closed:
-            found.append(ClosedShift(folder.name, parsed[0], report, file_hashes(folder)))
+        with suppress(FileNotFoundError):
+            report = verify_chain((folder / CHAIN_NAME).read_bytes()) if parsed is not None else None
+            if parsed is not None and report is not None and report.is_closed:
+                found.append(ClosedShift(folder.name, parsed[0], report, file_hashes(folder)))
     return tuple(found)
 
 
@@ -46,7 +47,8 @@ def file_hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a folder, by name."""
     hashes = {}
     for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
+        # The camera may be erasing meanwhile: what is gone by now was not there.
+        with suppress(FileNotFoundError), path.open("rb") as file:
             hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes
 

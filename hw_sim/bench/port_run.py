@@ -22,6 +22,7 @@ from hw_sim.bench.world import World
 from protocol.layout import CHAIN_NAME, parse_shift_folder
 from protocol.verify.chain import verify_chain
 
+EMPTY_WAIT_S: Final = 5.0
 SAY_EVERY_S: Final = 15.0
 """How often the wait for a camera shows itself where the last line is not alive."""
 _BAUD_OF_A_LOOK: Final = 115_200
@@ -105,7 +106,9 @@ def _wait_for_footage(world: World, options: RunOptions, docking: Docking, board
             docking.ready_at_mono_ns = next((event.heard_at_mono_ns for event in _of_dock(world, "ready")), None)
         verified = {event.fields["folder"] for event in _of_dock(world, "shift-verified")}
         gone = {event.fields["folder"] for event in _of_dock(world, "erased") if event.fields["recording_id"] is None}
-        if docking.ready_at_mono_ns is not None and verified <= gone:
+        # A camera that has just docked may still be closing its shift: one that has nothing is given a moment.
+        is_quiet = bool(verified) or time.monotonic() - moved_at > EMPTY_WAIT_S
+        if docking.ready_at_mono_ns is not None and verified <= gone and is_quiet:
             receipts = _of_dock(world, "receipted")
             docking.receipted_at_mono_ns = max((event.heard_at_mono_ns for event in receipts), default=None)
             return

@@ -161,6 +161,7 @@ def _central(
     commands = {
         "vault": ["dockd.central", "vault", "--config", str(agency.vault_settings)],
         "ingest": [*profiler, "dockd.central", "ingest", "--config", str(agency.central_settings), "--events"],
+        "ledger": ["dockd.central", "ledger", "--config", str(agency.central_settings), "--events"],
     }
     children = {
         name: Child(name, [sys.executable, "-m", *command], log_file=folder / f"{name}.log", on_event=heard.add)

@@ -1,12 +1,10 @@
 """`sealcam-central` as people use it: what it prints, what it makes, and how it ends."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +16,6 @@ from tests.dockd.evidence import flipped
 from tests.dockd.provisioned import Provisioned, provision
 from tests.dockd.test_vault import running
 from tests.hw_sim.mqtt_parties import mosquitto
-
-
-@pytest.fixture(autouse=True)
-def _own_umask() -> Iterator[None]:
-    """The program sets its own, which must not stay for other tests."""
-    mask = os.umask(0o022)
-    yield
-    os.umask(mask)
 
 
 @pytest.fixture(scope="module")

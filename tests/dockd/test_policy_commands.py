@@ -1,8 +1,6 @@
 """`sealcam-central policy`: from a draft by way of the root's keys to the places where it is read; and what is refused on the way."""
 
-import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,6 @@ from tests.dockd.provisioned import Provisioned, provision
 Capture = pytest.CaptureFixture[str]
 CAMERA = "00112233445566778899aabbccddeeff"
 WITNESS = "9f" * 32
-
-
-@pytest.fixture(autouse=True)
-def _own_umask() -> Iterator[None]:
-    """The program sets its own, which must not stay for other tests."""
-    mask = os.umask(0o022)
-    yield
-    os.umask(mask)
 
 
 @pytest.fixture

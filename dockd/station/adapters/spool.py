@@ -8,6 +8,7 @@ wire, so each is checked against `protocol.layout` before it becomes a path.
 import errno
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +57,12 @@ class FolderSpool:
         path = self._folder(place)
         if not path.is_dir():
             return ()
-        sizes = {entry.name: entry.stat().st_size for entry in os.scandir(path) if entry.is_file(follow_symlinks=False)}
+        sizes = {}
+        for entry in os.scandir(path):
+            # Another thread may be renaming or freeing: what is gone by now was not there.
+            with suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False):
+                    sizes[entry.name] = entry.stat().st_size
         return tuple(
             SpooledFile(name, size, name + _COMPLETE_SUFFIX in sizes)
             for name, size in sorted(sizes.items())
