@@ -123,7 +123,7 @@ def _clock(random: Random, count: int) -> Iterator[Attack]:
 
 
 @KINDS.kind("central-backdates", "central signs a receipt with another time in it",
-            reason="until then central's administrator is trusted not to backdate")  # fmt: skip
+            reason="Central's administrator is trusted there not to backdate")  # fmt: skip
 def _backdated(random: Random, count: int) -> Iterator[Attack]:
     for written in archive().shifts:
         report = report_of(written.shift)
